@@ -1,0 +1,266 @@
+"""Small configurations and result trees, as the other rooms would leave them, for reporting."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow import paths
+from workflow.cells import runs
+from workflow.config import METRIC_TASK, Config, load_raw
+from workflow.reporting import printed
+
+ROOT = Path(__file__).parents[3]
+SIZE = 24
+# The rows of Tables II-VII, from the paper.
+PAPER_ROWS = {
+    "II": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
+    "III": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
+    "IV": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
+    "V": [
+        "inceptionv3",
+        "efficientnet",
+        "swint",
+        "octnet",
+        "msl_srn",
+        "resformer_seq",
+        "resformer_par",
+    ],
+    "VI": [
+        "unetpp",
+        "deeplabv3plus",
+        "swinunet",
+        "transunet",
+        "mstganet",
+        "retifluidnet",
+        "hiformer",
+        "htcnet",
+        "resformer_seq",
+        "resformer_par",
+    ],
+    "VII": [
+        "inceptionv3",
+        "efficientnet",
+        "vit",
+        "swint",
+        "unetpp",
+        "deeplabv3plus",
+        "swinunet",
+        "transunet",
+        "autosmim",
+        "eiunet",
+        "hiformer",
+        "htcnet",
+        "resformer_seq",
+        "resformer_par",
+    ],
+}
+
+
+def printed_rows():
+    with (printed.PUBLISHED / "tables.csv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def paper_config(**changes):
+    """config.yaml with every row of the paper's tables, whatever is implemented so far."""
+    raw = load_raw(ROOT / "config.yaml", {"preset": "paper", **changes})
+    tasks = {}
+    for row in printed_rows():
+        tasks.setdefault(row["method"], set()).add(row["task"])
+    for name, does in tasks.items():
+        entry = {"title": name, "module": "workflow.cells", "tasks": sorted(does)}
+        raw["methods"].setdefault(name, {**entry, "sizes": {"multiple_of": 1, "minimum": 1}})
+    for key, names in PAPER_ROWS.items():
+        raw["tables"][key]["rows"] = [
+            {"title": raw["methods"][name]["title"], "method": name} for name in names
+        ]
+    return Config.model_validate(raw)
+
+
+def printed_results_frame(seeds):
+    """The printed numbers as if each seed had measured them."""
+    values = {(r["dataset"], r["method"], r["metric"]): float(r["value"]) for r in printed_rows()}
+    return pd.DataFrame(
+        [(*key, seed, value, 1) for key, value in values.items() for seed in seeds],
+        columns=["dataset", "method", "metric", "seed", "value", "n"],
+    )
+
+
+def small_raw(**changes):
+    """Two data sets, four methods, two seeds, two tables and two figures; phantom data."""
+    raw = load_raw(ROOT / "config.yaml", {"preset": "demo"})
+    sizes = {"multiple_of": 1, "minimum": 1}
+
+    def method(title, *tasks):
+        return {"title": title, "module": "workflow.cells", "tasks": tasks, "sizes": sizes}
+
+    both = ("segmentation", "classification")
+    raw["methods"] = {
+        "resformer_seq": method("Ours - Seq.", *both),
+        "resformer_par": method("Ours - Par.", *both),
+        "unetpp": method("UNet++", "segmentation"),
+        "vit": method("ViT", "classification"),
+    }
+    raw["datasets"] = {name: raw["datasets"][name] for name in ("retouch_cirrus", "isic2017")}
+    for dataset in raw["datasets"].values():
+        dataset["image_size"] = SIZE
+    rows = [{"title": m["title"], "method": name} for name, m in raw["methods"].items()]
+    raw["tables"] = {
+        "I": {"kind": "datasets", "caption": "Summary.", "datasets": ["retouch_cirrus"]},
+        "IV": {
+            "caption": "Segmentation and classification.",
+            "mark": "color",
+            "columns": [
+                {"title": "Segmentation", "dataset": "isic2017", "metrics": ["ji", "dsc"]},
+                {"title": "Classification", "dataset": "isic2017", "metrics": ["acc", "sen"]},
+            ],
+            "rows": rows,
+        },
+        "VIII": {
+            "caption": "Machines.",
+            "mark": "bold",
+            "compare_within": ["group", "dataset"],
+            "columns": [{"title": "Segmentation", "metrics": ["ji"]}],
+            "rows": [{"group": "One", "dataset": "retouch_cirrus", **row} for row in rows[:3]],
+        },
+    }
+    segmenting = ["unetpp", "resformer_seq", "resformer_par"]
+    figure = {"methods": segmenting, "cases_per_dataset": 2}
+    raw["figures"] = {
+        "5": {"caption": "Fluids.", "palette": "classes", "datasets": ["retouch_cirrus"], **figure},
+        "8": {"caption": "Lesions.", "palette": "errors", "datasets": ["isic2017"], **figure},
+    }
+    return {**raw, **changes}
+
+
+def small_config(**changes):
+    return Config.model_validate(small_raw(**changes))
+
+
+def write_data(config, dataset):
+    """Prepared arrays of ten images per split, a lesion in all but the first of each."""
+    definition, generator = config.datasets[dataset], np.random.default_rng(7)
+    channels = (3,) if definition.source == "isic2017" else ()
+    folder, count = paths.prepared(config, dataset), 10
+    for split in ("train", "val", "test"):
+        (folder / split).mkdir(parents=True)
+        images = generator.integers(0, 200, (count, SIZE, SIZE, *channels), dtype=np.uint8)
+        masks = np.zeros((count, SIZE, SIZE), np.uint8)
+        for i in range(1, count):
+            masks[i, 6 : 10 + i, 8:16] = 1 + i % len(definition.lesions)
+        index = pd.DataFrame(
+            {
+                "id": [f"{split}-{i:03d}" for i in range(count)],
+                "group": [f"volume{i // 3}" for i in range(count)],
+                "has_mask": True,
+                "score_segmentation": True,
+                "score_classification": True,
+                "width": 64,
+                "height": 48,
+                "sha256": "0" * 64,
+            }
+        )
+        for k, label in enumerate(definition.labels):
+            index[f"label_{label}"] = np.array([i > 0 and i % 3 == k for i in range(count)], "int8")
+        np.save(folder / split / "images.npy", images)
+        np.save(folder / split / "masks.npy", masks)
+        index.to_parquet(folder / split / "index.parquet", index=False)
+    splits = {split: {"images": count, "groups": 4} for split in ("train", "val", "test")}
+    manifest = {
+        "dataset": dataset,
+        "source": definition.source,
+        "origin": config.data.origin,
+        "image_size": SIZE,
+        "lesions": definition.lesions,
+        "labels": definition.labels,
+        "splits": splits,
+        "groups": 12,
+        "original_sizes": ["64x48"],
+        "split": definition.split,
+        "files": {},
+        "hash": "c0ffee" * 10,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def write_run(config, dataset, method, seed, **facts):
+    """run.json and history.csv of a finished run."""
+    folder = paths.run(config, dataset, method, seed)
+    folder.mkdir(parents=True)
+    record = {
+        "dataset": dataset,
+        "method": method,
+        "seed": seed,
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "device": "a processor",
+        "precision": "float32",
+        "threads": 1,
+        "versions": {"python": "3.11", "torch": "2.15.0"},
+        "wall_seconds": 1800.0,
+        "parameters": 29_201_675,
+        "peak_memory_bytes": 1_500_000_000,
+        "best_epoch": 2,
+        "best_validation": {"loss": 0.5, "ji": None},
+        "initialisation": "random",
+        **facts,
+    }
+    (folder / "run.json").write_text(json.dumps(record))
+    names = "epoch,steps,learning_rate,train_loss,val_loss,val_ji,seconds"
+    lines = [f"{e},{e * 10},0.003,{1 / e},{1.2 / e},nan,1.0" for e in (1, 2, 3)]
+    (folder / "history.csv").write_text("\n".join([names, *lines, ""]))
+
+
+def write_evaluation(config, dataset, method, seed):
+    """Counts, and masks shifted by an amount that depends on the method and the seed."""
+    folder = paths.evaluation(config, dataset, method, seed)
+    folder.mkdir(parents=True)
+    test = paths.prepared(config, dataset) / "test"
+    index, truth = pd.read_parquet(test / "index.parquet"), np.load(test / "masks.npy")
+    rows = []
+    if "segmentation" in config.methods[method].tasks:
+        masks = np.roll(truth, 1 + seed + list(config.methods).index(method), axis=2)
+        np.savez_compressed(folder / "masks.npz", masks=masks)
+        for k, name in enumerate(config.datasets[dataset].lesions, start=1):
+            for i, row in enumerate(index.itertuples()):
+                hit, said, is_so = (masks[i] == k) & (truth[i] == k), masks[i] == k, truth[i] == k
+                counts = (hit.sum(), (said & ~is_so).sum(), (is_so & ~said).sum())
+                rows.append((row.id, row.group, "segmentation", name, *counts, 0, None, None))
+    if "classification" in config.methods[method].tasks:
+        for k, name in enumerate(config.datasets[dataset].labels):
+            for i, row in enumerate(index.itertuples()):
+                is_so = int(index[f"label_{name}"].iloc[i])
+                logit = 1.0 if (is_so + (i + k + seed) % 4 == 0) % 2 else -1.0
+                rows.append((row.id, row.group, "classification", name, *[None] * 4, is_so, logit))
+    names = ["id", "group", "task", "name", "tp", "fp", "fn", "tn", "target", "logit"]
+    types = {**dict.fromkeys(["tp", "fp", "fn", "tn"], "Int64"), "target": "Int8"}
+    frame = pd.DataFrame(rows, columns=names).astype({**types, "logit": "float32"})
+    frame.to_parquet(folder / "counts.parquet", index=False)
+
+
+def write_tree(config, missing=()):
+    """Everything the reporting reads; `missing` lists (data set, method, seed) left out."""
+    for dataset in config.datasets:
+        write_data(config, dataset)
+    for dataset, method in runs(config):
+        for seed in config.seeds:
+            if (dataset, method, seed) not in missing:
+                write_run(config, dataset, method, seed)
+                write_evaluation(config, dataset, method, seed)
+
+
+def fake_results(config, value=50.0, missing=()):
+    """Results of every run: `value`, a little more for each seed."""
+    return pd.DataFrame(
+        [
+            (dataset, method, seed, metric, value + seed, 10)
+            for dataset, method in runs(config)
+            for metric, task in METRIC_TASK.items()
+            if task in config.methods[method].tasks
+            for seed in config.seeds
+            if (dataset, method, seed) not in missing
+        ],
+        columns=["dataset", "method", "seed", "metric", "value", "n"],
+    )

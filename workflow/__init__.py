@@ -1,0 +1,1 @@
+"""The DAG and the steps it runs: data, training, evaluation, reporting."""

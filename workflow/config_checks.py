@@ -1,0 +1,131 @@
+"""What one part of the configuration says of another: names must exist, sizes must fit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from workflow.cells import runs, table_cells
+from workflow.config import METRIC_TASK, Config, Training, overlaid
+from workflow.config_errors import describe, unknown
+
+ROOT = Path(__file__).parents[1]
+
+
+def cross_check(config: Config) -> list[str]:
+    """Every contradiction between keys, one line each; empty if there is none."""
+    problems = [*_names(config), *_modules(config), *_splits(config), *_overrides(config)]
+    return problems or [*_tasks(config), *_sizes(config), *_weights(config), *_something(config)]
+
+
+def _names(config: Config) -> Iterator[str]:
+    """Data sets and methods that tables, figures and `select` name must be defined."""
+    known = {"dataset": config.datasets, "method": config.methods}
+
+    def check(where: str, kind: str, name: str | None) -> Iterator[str]:
+        if name is not None and name not in known[kind]:
+            yield f"{where}: {unknown(name, known[kind])}"
+
+    for name in config.select.datasets or []:
+        yield from check("select.datasets", "dataset", name)
+    for name in config.select.methods or []:
+        yield from check("select.methods", "method", name)
+    for key, figure in config.figures.items():
+        for name in figure.datasets:
+            yield from check(f"figures.{key}.datasets", "dataset", name)
+        for name in figure.methods:
+            yield from check(f"figures.{key}.methods", "method", name)
+    for key, table in config.tables.items():
+        for name in table.datasets:
+            yield from check(f"tables.{key}.datasets", "dataset", name)
+        groups = {group.title for group in table.columns}
+        for group in table.columns:
+            yield from check(f"tables.{key}.columns[{group.title}]", "dataset", group.dataset)
+        for index, row in enumerate(table.rows):
+            where = f"tables.{key}.rows[{index}] ({row.title})"
+            yield from check(f"{where}.dataset", "dataset", row.dataset)
+            yield from check(f"{where}.method", "method", row.method)
+            for title, name in (row.methods or {}).items():
+                if title not in groups:
+                    yield f"{where}.methods: {unknown(title, groups)}"
+                yield from check(f"{where}.methods.{title}", "method", name)
+            for group in table.columns:
+                if (row.dataset is None) == (group.dataset is None):
+                    yield (
+                        f"{where}: the row gives data set {row.dataset} and column group "
+                        f"{group.title!r} gives {group.dataset}; exactly one of them must"
+                    )
+
+
+def _modules(config: Config) -> Iterator[str]:
+    for name, method in config.methods.items():
+        # A file test, not an import: importing a network means importing torch.
+        if not (ROOT / method.module.replace(".", "/")).with_suffix(".py").is_file():
+            yield (
+                f"methods.{name}.module: found {method.module!r}, but there is no such file; "
+                "expected a module with build(), such as baselines.unetpp"
+            )
+
+
+def _splits(config: Config) -> Iterator[str]:
+    rules = {"retouch": ("balanced",), "isic2017": ("official",)}
+    for name, dataset in config.datasets.items():
+        allowed = rules[dataset.source]
+        if dataset.split not in allowed and not Path(dataset.split).is_file():
+            yield (
+                f"datasets.{name}.split: found {dataset.split!r}; allowed: {', '.join(allowed)}, "
+                "or the path of a CSV file with columns id, split"
+            )
+
+
+def _overrides(config: Config) -> Iterator[str]:
+    """The partial protocols of data sets and methods must be keys of `training`."""
+    for section, entries in (("datasets", config.datasets), ("methods", config.methods)):
+        for name, entry in entries.items():
+            try:
+                overlaid(config.training, entry.training)
+            except ValidationError as error:
+                yield describe(error, Training, f"{section}.{name}.training")
+
+
+def _tasks(config: Config) -> Iterator[str]:
+    for key, table in config.tables.items():
+        if table.kind == "results" and not (table.rows and table.columns):
+            yield f"tables.{key}: a results table needs `rows` and `columns`"
+        if table.kind == "datasets" and not table.datasets:
+            yield f"tables.{key}: a data set summary needs `datasets`"
+    for key, figure in config.figures.items():
+        for name in figure.methods:
+            if "segmentation" not in config.methods[name].tasks:
+                yield f"figures.{key}.methods: {name!r} does not segment, so it has no picture"
+
+
+def _sizes(config: Config) -> Iterator[str]:
+    for dataset, method in runs(config):
+        size, sizes = config.datasets[dataset].image_size, config.methods[method].sizes
+        if size % sizes.multiple_of or size < sizes.minimum:
+            step = f"multiples of {sizes.multiple_of}, " if sizes.multiple_of > 1 else ""
+            yield (
+                f"datasets.{dataset}.image_size: found {size}, which {method} cannot take; "
+                f"allowed: {step}at least {sizes.minimum}"
+            )
+
+
+def _weights(config: Config) -> Iterator[str]:
+    for dataset, method in runs(config):
+        weights = config.training_for(dataset, method).loss.class_weights
+        labels = config.datasets[dataset].labels
+        if isinstance(weights, list) and len(weights) != len(labels):
+            yield (
+                f"training.loss.class_weights for {dataset}: found {len(weights)} weights; "
+                f"expected one for each of its labels: {', '.join(labels)}"
+            )
+
+
+def _something(config: Config) -> Iterator[str]:
+    """A configuration that makes no table cell at all is a mistake, most likely in `select`."""
+    made = any(
+        cell.metric in METRIC_TASK for key in config.tables for cell in table_cells(config, key)
+    )
+    if not made:
+        yield "select: no table has a cell left; choose data sets and methods that tables name"

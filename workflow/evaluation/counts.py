@@ -1,0 +1,36 @@
+"""Pixels counted per image and lesion: what every segmentation metric is computed from."""
+
+import torch
+from torch import Tensor
+
+
+def pixel_counts(predicted: Tensor, reference: Tensor, lesions: int) -> Tensor:
+    """True positive, false positive, false negative and true negative pixels.
+
+    Args:
+        predicted: integer `[B, H, W]`, the predicted class of each pixel.
+        reference: integer `[B, H, W]`; a value above `lesions` counts as none of them.
+        lesions: number n of lesion classes, which have values 1 to n.
+
+    Returns:
+        int64 `[B, n, 4]` in the order TP, FP, FN, TN.
+    """
+    classes = torch.arange(1, lesions + 1, device=predicted.device).view(1, -1, 1, 1)
+    found = predicted.unsqueeze(1) == classes
+    true = reference.unsqueeze(1) == classes
+    cells = (found & true, found & ~true, ~found & true, ~found & ~true)
+    return torch.stack([cell.sum(dim=(2, 3)) for cell in cells], dim=-1)
+
+
+def jaccard_where_present(counts: Tensor) -> Tensor:
+    """Mean Jaccard index per image over images whose reference holds the lesion, then lesions.
+
+    Lesions that no image holds are left out; NaN if that is all of them.
+
+    Args:
+        counts: `[N, n, 4]` as from `pixel_counts`.
+    """
+    tp, fp, fn, _ = counts.double().unbind(dim=-1)
+    held = (tp + fn) > 0
+    index = torch.where(held, tp / (tp + fp + fn).clamp(min=1), 0.0)
+    return torch.nanmean(index.sum(dim=0) / held.sum(dim=0))

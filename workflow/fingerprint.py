@@ -1,0 +1,163 @@
+"""What decides a result, as a short hash: the values that reach the computation, and its code.
+
+Snakemake compares these hashes (a rule's `params`) with those of the last run. Code is hashed as
+its syntax tree without docstrings, so a comment or a formatting change re-trains nothing, and a
+changed helper module, which Snakemake alone would not notice, does.
+"""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workflow import cells
+from workflow.config import Config
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("workflow", "resformer", "baselines")
+# Plumbing: it carries values to the computation, and those values are hashed themselves.
+NOT_HASHED = {
+    "workflow.cells",
+    "workflow.config",
+    "workflow.config_checks",
+    "workflow.config_errors",
+    "workflow.files",
+    "workflow.fingerprint",
+    "workflow.methods",
+    "workflow.paths",
+    "workflow.step",
+    "workflow.training.record",
+}
+# Keys of `training` that choose where and in what portions a run is computed, not what.
+NOT_RESULT = {"device", "threads", "seeds_per_job"}
+
+
+def data_fingerprint(config: Config, dataset: str, step: str) -> str:
+    """Of a data step (phantom, inventory, split, prepare) of one data set."""
+    definition = config.datasets[dataset]
+    values = definition.model_dump(exclude={"title", "training"})
+    # A committed split may be edited without its name changing.
+    committed = Path(definition.split)
+    values["split_file"] = committed.read_text() if committed.is_file() else None
+    values["data"] = config.data.model_dump()
+    sources = {"retouch": "workflow.data.retouch", "isic2017": "workflow.data.isic2017"}
+    modules = {
+        "inventory": [sources[definition.source]],
+        "split": ["workflow.data.split"],
+        "prepare": ["workflow.data.prepare", sources[definition.source]],
+    }
+    return digest(values, *modules[step])
+
+
+def phantom_fingerprint(config: Config, source: str) -> str:
+    """Of the phantom raw files of one source."""
+    modules = {"retouch": "workflow.data.phantom.retina", "isic2017": "workflow.data.phantom.skin"}
+    return digest(config.data.phantom.model_dump(), modules[source])
+
+
+def run_fingerprint(config: Config, dataset: str, method: str) -> str:
+    """Of a training run, seed aside: protocol, network, data set definition, code."""
+    entry = config.methods[method]
+    values = {
+        "training": config.training_for(dataset, method).model_dump(exclude=NOT_RESULT),
+        "validation_batch_size": config.evaluation.batch_size,
+        "dataset": config.datasets[dataset].model_dump(exclude={"title", "training"}),
+        "method": entry.model_dump(include={"module", "options", "tasks"}),
+    }
+    return digest(values, "workflow.training.train", entry.module)
+
+
+def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
+    """Of a run's counts and scores."""
+    normalize = config.training_for(dataset, method).normalize
+    return digest(normalize, "workflow.evaluation.evaluate", config.methods[method].module)
+
+
+def table_fingerprint(config: Config, key: str) -> str:
+    """Of a table, the counts it reads aside."""
+    values = [
+        config.tables[key].model_dump(),
+        [titles(config, *run) for run in cells.table_runs(config, key)],
+        cells.dataset_rows(config, key),
+        config.evaluation.model_dump(exclude={"batch_size"}),
+        config.statistics.model_dump(),
+        config.training.validation,
+        config.seeds,
+    ]
+    return digest(values, "workflow.reporting.make_table")
+
+
+def figure_fingerprint(config: Config, key: str) -> str:
+    """Of a figure, the masks it reads aside."""
+    shown = [titles(config, *run) for run in cells.figure_runs(config, key)]
+    values = [config.figures[key].model_dump(), shown, config.training.validation, config.seeds]
+    return digest(values, "workflow.reporting.make_figure")
+
+
+def report_fingerprint(config: Config) -> str:
+    """Of the report: it shows the whole configuration, so all of it counts."""
+    return digest(config.model_dump(exclude={"presets"}), "workflow.reporting.make_report")
+
+
+def titles(config: Config, dataset: str, method: str) -> tuple[str, str]:
+    """How a run is named on paper."""
+    return config.datasets[dataset].title, config.methods[method].title
+
+
+def digest(values: Any, *modules: str) -> str:
+    """A short hash of plain values and of the code of some modules."""
+    code = [code_hash(module) for module in modules]
+    canonical = json.dumps([values, code], sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@cache
+def code_hash(module: str) -> str:
+    """Hash of a module and of everything in this repository that it imports, directly or not."""
+    trees = {name: _tree(name) for name in sorted(closure(module) - NOT_HASHED)}
+    return hashlib.sha256(json.dumps(trees).encode()).hexdigest()
+
+
+def closure(module: str) -> set[str]:
+    """The modules of this repository that a module imports, itself included."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and _file(name) is not None:
+            found.add(name)
+            waiting.extend(_imports(name))
+    return found
+
+
+def _imports(module: str) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(_parse(module)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.partition(".")[0] in PACKAGES]
+
+
+@cache
+def _tree(module: str) -> str:
+    tree = _parse(module)
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _parse(module: str) -> ast.Module:
+    file = _file(module)
+    return ast.parse(file.read_text(encoding="utf-8")) if file else ast.Module([], [])
+
+
+def _file(module: str) -> Path | None:
+    stem = ROOT / module.replace(".", "/")
+    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)

@@ -1,0 +1,207 @@
+"""The HTML report: static pages that work from disk, with every number one click from its runs.
+
+The folder holds all it shows: pages, style, tables in each format, figures and sample images. It
+loads nothing from elsewhere and runs no script. Pages are written to a temporary folder that takes
+the report's place at the end, so that a report is whole or not there.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from markupsafe import Markup
+
+from workflow import paths
+from workflow.cells import Run, chosen_datasets, made_figures
+from workflow.config import Config
+from workflow.files import write_text
+from workflow.reporting.dataset_table import native_sizes
+from workflow.reporting.records import RunRecord
+from workflow.reporting.run_content import chart_rows, fact_rows
+from workflow.reporting.samples import write_samples, write_thumbnail
+from workflow.reporting.site_content import (
+    Content,
+    address,
+    gather,
+    incomplete_cells,
+    slug,
+    split_facts,
+)
+from workflow.reporting.table_formats import WRITERS, to_html
+from workflow.reporting.table_text import Shown, number_text, show_cell
+from workflow.reporting.tables import METRIC_TITLES, ReportTable, ResultCell
+from workflow.reporting.templating import TEMPLATES, environment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAVIGATION = (
+    ("overview", "Overview", "index.html"),
+    ("tables", "Tables", "tables.html"),
+    ("figures", "Figures", "figures.html"),
+    ("runs", "Runs", "runs.html"),
+    ("data", "Data", "data.html"),
+    ("provenance", "Provenance", "provenance.html"),
+)
+
+
+def build_report(config: Config, results: "pd.DataFrame") -> None:
+    """Write the report of a preset, in place of the one before.
+
+    Args:
+        config: the resolved configuration.
+        results: columns dataset, method, seed, metric, value (per cent), n, of all runs.
+    """
+    final = paths.report(config)
+    temporary, old = (final.with_name(f".{final.name}.{os.getpid()}.{x}") for x in ("new", "old"))
+    try:
+        Site(gather(config, results), temporary).write()
+        if final.exists():
+            final.rename(old)
+        temporary.rename(final)
+    finally:
+        if old.exists() and not final.exists():
+            old.rename(final)
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+class Site:
+    """Writes the pages of a report into a folder."""
+
+    def __init__(self, content: Content, folder: Path) -> None:
+        self.content, self.config, self.folder = content, content.config, folder
+
+    def write(self) -> None:
+        """Write every page and every file that pages show."""
+        self.folder.mkdir(parents=True)
+        shutil.copyfile(TEMPLATES / "style.css", self.folder / "style.css")
+        figures = self._figures()
+        self._page("index.html", "overview", "Overview", figures=figures)
+        self._page("figures.html", "figures", "Figures", figures=figures)
+        self._page("provenance.html", "provenance", "Provenance")
+        self._page("data.html", "data", "Data", datasets=self._datasets())
+        self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
+        self._page("tables.html", "tables", "Tables")
+        for key, table in self.content.tables.items():
+            self._table(key, table)
+        for record in self.content.records:
+            self._run(record)
+
+    def _page(
+        self, template: str, active: str, title: str, at: str | None = None, **context: Any
+    ) -> None:
+        """Render a template to `at`, or to its own name; links start from the report's folder."""
+        target = at or template
+        text = environment().get_template(template).render(
+            title=title,
+            active=active,
+            navigation=NAVIGATION,
+            root="../" * target.count("/"),
+            content=self.content,
+            config=self.config,
+            notices=self.content.notices,
+            run_page=run_page,
+            slug=slug,
+            table_page=table_page,
+            incomplete=incomplete_cells,
+            number_text=number_text,
+            words=self._words,
+            **context,
+        )  # fmt: skip
+        write_text(self.folder / target, text)
+
+    def _words(self, cell: ResultCell) -> Shown:
+        """A metric of a run in words, as the tables write it."""
+        return show_cell(cell, self.config.statistics.decimals, comparable=False)
+
+    def _table(self, key: str, table: ReportTable) -> None:
+        downloads = {}
+        for suffix, writer in WRITERS.items():
+            file = self.folder / f"{address('tables', f'table_{key}')}.{suffix}"
+            if suffix != "html":  # that is the page itself
+                write_text(file, writer(table))
+                downloads[suffix] = file.name
+        keys = list(self.content.tables)
+        here = keys.index(key)
+        self._page(
+            "table.html",
+            "tables",
+            number_text(table),
+            at=table_page(key),
+            table=table,
+            html=Markup(to_html(table, link=lambda run: f"../{run_page(run)}")),
+            downloads=downloads,
+            before=keys[here - 1] if here > 0 else None,
+            after=keys[here + 1] if here + 1 < len(keys) else None,
+        )
+
+    def _run(self, record: RunRecord) -> None:
+        training = self.config.training_for(*record.run).model_dump(mode="json")
+        self._page(
+            "run.html",
+            "runs",
+            self.content.title(record.run),
+            at=run_page(record.run),
+            record=record,
+            charts=chart_rows(record),
+            facts=fact_rows(record),
+            protocol=yaml.safe_dump(training, sort_keys=False, allow_unicode=True),
+            method=self.config.methods[record.run.method],
+            metrics=METRIC_TITLES,
+        )
+
+    def _figures(self) -> list[dict[str, Any]]:
+        """Copy the pictures; a figure that was not made keeps its place, without one."""
+        entries = []
+        for key in made_figures(self.config):
+            name = address("figures", f"figure_{key}")
+            made = [suffix for suffix in ("png", "pdf") if self._copy_figure(key, suffix, name)]
+            if "png" in made:
+                write_thumbnail(self.folder / f"{name}.png", self.folder / f"{name}_small.webp")
+            entries.append(
+                {"key": key, "name": name, "made": made, "figure": self.config.figures[key]}
+            )
+        return entries
+
+    def _copy_figure(self, key: str, suffix: str, name: str) -> bool:
+        source = paths.figure(self.config, key, suffix)
+        if not source.is_file():
+            return False
+        target = self.folder / f"{name}.{suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return True
+
+    def _datasets(self) -> list[dict[str, Any]]:
+        """Facts and sample images of each data set that was prepared."""
+        entries = []
+        for name in chosen_datasets(self.config):
+            manifest = self.content.manifests.get(name)
+            if manifest is None:
+                continue
+            entries.append(
+                {
+                    "key": name,
+                    "definition": self.config.datasets[name],
+                    "manifest": manifest,
+                    "sizes": native_sizes(manifest),
+                    "splits": split_facts(self.config, name),
+                    "samples": write_samples(
+                        self.config, name, self.folder / "samples", slug(name)
+                    ),
+                }
+            )
+        return entries
+
+
+def run_page(run: Run) -> str:
+    """Where the page of a (data set, method) lies."""
+    return f"{address('runs', *run)}.html"
+
+
+def table_page(key: str) -> str:
+    """Where the page of a table lies."""
+    return f"{address('tables', key)}.html"

@@ -1,0 +1,198 @@
+"""What the report says, gathered before any page is written: runs, tables, figures, data sets."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import yaml
+
+from workflow import files, paths
+from workflow.cells import Run, chosen_datasets, dataset_rows, made_figures, made_tables, table_runs
+from workflow.config import Config
+from workflow.data.split import SPLITS
+from workflow.reporting.dataset_table import build_dataset_table, read_manifests
+from workflow.reporting.notices import notices
+from workflow.reporting.printed import printed_results
+from workflow.reporting.records import RunRecord, distinct, read_records, total
+from workflow.reporting.tables import ReportTable, ResultCell, build_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOCK = Path("uv.lock")
+
+
+class Trouble(NamedTuple):
+    """Something missing from the report, and the seed or the file it is missing for."""
+
+    what: str
+    why: str
+    run: Run | None
+
+
+class SplitFacts(NamedTuple):
+    """Size of one split, and how many of its images hold each label."""
+
+    name: str
+    images: int
+    groups: int
+    masks: int
+    positive: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything the pages draw on; see `gather`."""
+
+    config: Config
+    records: list[RunRecord]
+    tables: dict[str, ReportTable]
+    manifests: dict[str, dict[str, Any]]
+
+    @cached_property
+    def notices(self) -> tuple[str, ...]:
+        """The warnings that hold for the whole report."""
+        return notices(self.config, [record.run for record in self.records])
+
+    @cached_property
+    def trouble(self) -> list[Trouble]:
+        """What is missing: seeds, figures, data sets."""
+        found = [
+            Trouble(f"{self.title(record.run)}, seed {seed.seed}", seed.trouble, record.run)
+            for record in self.records
+            for seed in record.seeds
+            if seed.trouble
+        ]
+        found += self._other_data()
+        for key in made_figures(self.config):
+            if not paths.figure(self.config, key, "png").is_file():
+                found.append(Trouble(f"Figure {key}", "the picture was not made", None))
+        for name in chosen_datasets(self.config):
+            if name not in self.manifests:
+                title = self.config.datasets[name].title
+                found.append(Trouble(f"Data set {title}", "the data was not prepared", None))
+        return found
+
+    def _other_data(self) -> list[Trouble]:
+        """Runs whose data manifest is not the one that the report shows."""
+        return [
+            Trouble(
+                f"{self.title(record.run)}, seed {seed.seed}",
+                f"trained on other data (manifest {str(made_from)[:12]}) than is prepared now",
+                record.run,
+            )
+            for record in self.records
+            for seed in record.seeds
+            if (made_from := seed.facts.get("data_hash")) is not None
+            and (manifest := self.manifests.get(record.run.dataset)) is not None
+            and made_from != manifest["hash"]
+        ]
+
+    @property
+    def done(self) -> int:
+        """How many (run, seed) were trained and evaluated."""
+        return sum(record.done for record in self.records)
+
+    @property
+    def expected(self) -> int:
+        """How many (run, seed) the configuration asks for."""
+        return len(self.records) * len(self.config.seeds)
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all runs together."""
+        return total(self.records, "wall_seconds")
+
+    def distinct(self, fact: str) -> list[str]:
+        """The different values of a fact of run.json, the most frequent first."""
+        return distinct(self.records, fact)
+
+    @cached_property
+    def versions(self) -> dict[str, list[str]]:
+        """Library -> the versions that the runs used."""
+        recorded = [v for record in self.records for v in record.values("versions")]
+        names = dict.fromkeys(name for versions in recorded for name in versions)
+        return {
+            name: sorted({str(versions[name]) for versions in recorded if name in versions})
+            for name in names
+        }
+
+    @cached_property
+    def configuration(self) -> str:
+        """The resolved configuration as YAML; the presets it was merged from are left out."""
+        resolved = self.config.model_dump(mode="json", exclude={"presets"})
+        return yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=100)
+
+    @cached_property
+    def lock_hash(self) -> str | None:
+        """SHA-256 of uv.lock, if the report is made beside it."""
+        return files.sha256(LOCK) if LOCK.is_file() else None
+
+    def title(self, run: Run) -> str:
+        """`UNet++ on Cirrus`, with the titles of the configuration."""
+        method, dataset = self.config.methods[run.method], self.config.datasets[run.dataset]
+        return f"{method.title} on {dataset.title}"
+
+    def tables_of(self, run: Run) -> list[str]:
+        """The tables that show a run."""
+        return [key for key in self.tables if run in table_runs(self.config, key)]
+
+
+def gather(config: Config, results: "pd.DataFrame") -> Content:
+    """Read what the runs and the data steps left, and build the tables.
+
+    Args:
+        config: the resolved configuration.
+        results: columns dataset, method, seed, metric, value (per cent), of all runs.
+    """
+    tables = {}
+    for key in made_tables(config):
+        if config.tables[key].kind == "datasets":
+            names = dataset_rows(config, key)
+            tables[key] = build_dataset_table(config, key, read_manifests(config, names))
+        else:
+            tables[key] = build_table(config, key, results, printed_results())
+    return Content(
+        config=config,
+        records=read_records(config, results),
+        tables=tables,
+        manifests=read_manifests(config, chosen_datasets(config)),
+    )
+
+
+def split_facts(config: Config, dataset: str) -> list[SplitFacts]:
+    """Images, groups, masks and label counts of each split, from its index."""
+    import pandas as pd
+
+    facts = []
+    for name in SPLITS:
+        index = pd.read_parquet(paths.prepared(config, dataset) / name / "index.parquet")
+        positive = {
+            label: int(np.count_nonzero(index[f"label_{label}"].to_numpy() > 0))
+            for label in config.datasets[dataset].labels
+        }
+        masks = int(np.count_nonzero(index["has_mask"].to_numpy(bool)))
+        facts.append(SplitFacts(name, len(index), len(set(index["group"])), masks, positive))
+    return facts
+
+
+def incomplete_cells(table: ReportTable) -> int:
+    """How many cells of a table rest on fewer seeds than the configuration asks for."""
+    cells = [cell for row in table.rows for cell in row.cells if isinstance(cell, ResultCell)]
+    return sum(bool(cell.missing or cell.undefined) for cell in cells)
+
+
+def slug(name: str) -> str:
+    """A safe file name for a key of the configuration; the same key always gives the same one."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    return safe if safe == name else f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def address(kind: str, *names: str) -> str:
+    """Where a page or file of the report lies, relative to the report's folder."""
+    return f"{kind}/{'--'.join(slug(name) for name in names)}"

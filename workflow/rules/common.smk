@@ -1,0 +1,73 @@
+# What all rules share: the configuration, resolved once. Rules use CONFIG, their jobs read
+# CONFIG_FILE, which is written when a run starts.
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.utils import validate
+
+from workflow import cells, fingerprint, launch, locks, paths
+from workflow.config import load_raw, resolve
+from workflow.config_errors import ConfigError
+from workflow.files import write_json
+
+try:
+    RAW = load_raw("config.yaml", config)
+    CONFIG = resolve(RAW, "config.yaml")
+except ConfigError as error:
+    raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
+
+validate(CONFIG.model_dump(mode="json"), "../config.schema.json")
+
+CONFIG_FILE = str(CONFIG.results / "config.json")
+LOGS = str(CONFIG.results / "logs")
+BENCHMARKS = str(CONFIG.results / "benchmarks")
+ENVIRONMENT = "../../envs/conda.yaml"
+launch.use_this_interpreter()
+
+
+wildcard_constraints:
+    dataset="|".join(CONFIG.datasets),
+    method="|".join(CONFIG.methods),
+
+
+# Jobs trained on a GPU ask for one; a local limit on GPUs must not throttle a cluster.
+resource_scopes:
+    gpu="local",
+
+
+if workflow.is_main_process and locks.release_stale_lock():
+    logger.info(
+        "The last run was killed; its lock is removed and its unfinished jobs start again."
+    )
+
+
+onstart:
+    locks.record_owner()
+    write_json(CONFIG_FILE, RAW)
+    launch.start_server()
+
+
+def packs():
+    """The seeds of each job: `training.seeds_per_job` at a time."""
+    size = CONFIG.training.seeds_per_job
+    return [CONFIG.seeds[i : i + size] for i in range(0, len(CONFIG.seeds), size)]
+
+
+def counts_of(runs):
+    """The saved counts of runs, over all seeds."""
+    return [
+        paths.evaluation(CONFIG, *run, seed) / "counts.parquet"
+        for run in runs
+        for seed in CONFIG.seeds
+    ]
+
+
+def manifests_of(datasets):
+    """The manifests of prepared data sets."""
+    return [paths.prepared(CONFIG, dataset) / "manifest.json" for dataset in datasets]
+
+
+def raw_listing(wildcards):
+    """Phantom raw files are made first; a local folder is there already."""
+    source = CONFIG.datasets[wildcards.dataset].source
+    return [CONFIG.results / "raw" / f"{source}.txt"] if CONFIG.demo else []

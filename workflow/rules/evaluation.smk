@@ -1,0 +1,42 @@
+# Each network is run once over the test images; everything later reads the saved counts.
+
+for pack in packs():
+
+    rule:
+        name:
+            "evaluate_seed" + "_".join(map(str, pack))
+        input:
+            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            expand(
+                paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
+                / "weights.safetensors",
+                seed=pack,
+            ),
+        output:
+            expand(
+                paths.evaluation(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
+                / "{file}",
+                seed=pack,
+                file=["counts.parquet", "masks.npz"],
+            ),
+        log:
+            f"{LOGS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+        benchmark:
+            f"{BENCHMARKS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: CONFIG.training.threads
+        resources:
+            cpus_per_task=CONFIG.training.threads,
+            gpu=int(not CONFIG.demo),
+            mem_mb=16000,
+            runtime=60,
+        params:
+            config=CONFIG_FILE,
+            seeds=pack,
+            fingerprint=lambda wildcards: fingerprint.evaluation_fingerprint(
+                CONFIG, wildcards.dataset, wildcards.method
+            ),
+        shell:
+            "python -m workflow.launch workflow.evaluation.evaluate {params.config}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"

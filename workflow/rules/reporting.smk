@@ -1,0 +1,82 @@
+# Tables, figures and the report, all from saved counts and masks. Each table and figure is a rule
+# of its own, so that `snakemake table_IV` makes just that one and what it needs.
+
+for key in cells.made_tables(CONFIG):
+
+    rule:
+        name:
+            f"table_{key}"
+        input:
+            counts_of(cells.table_runs(CONFIG, key)),
+            manifests_of(cells.dataset_rows(CONFIG, key)),
+        output:
+            [
+                paths.table(CONFIG, key, suffix)
+                for suffix in ("csv", "md", "tex", "html")
+            ],
+        log:
+            f"{LOGS}/tables/table_{key}.log",
+        benchmark:
+            f"{BENCHMARKS}/table/{key}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            config=CONFIG_FILE,
+            key=key,
+            fingerprint=fingerprint.table_fingerprint(CONFIG, key),
+        shell:
+            "python -m workflow.reporting.make_table {params.config} {params.key} 2>&1 | tee {log}"
+
+
+for key in cells.made_figures(CONFIG):
+
+    rule:
+        name:
+            f"figure_{key}"
+        input:
+            counts_of(cells.figure_runs(CONFIG, key)),
+            manifests_of(CONFIG.figures[key].datasets),
+        output:
+            [paths.figure(CONFIG, key, suffix) for suffix in ("pdf", "png")],
+        log:
+            f"{LOGS}/figures/figure_{key}.log",
+        benchmark:
+            f"{BENCHMARKS}/figure/{key}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            config=CONFIG_FILE,
+            key=key,
+            fingerprint=fingerprint.figure_fingerprint(CONFIG, key),
+        shell:
+            "python -m workflow.reporting.make_figure {params.config} {params.key} 2>&1 | tee {log}"
+
+
+rule report:
+    input:
+        counts_of(cells.runs(CONFIG)),
+        manifests_of(cells.chosen_datasets(CONFIG)),
+        [paths.table(CONFIG, key, "html") for key in cells.made_tables(CONFIG)],
+        [paths.figure(CONFIG, key, "png") for key in cells.made_figures(CONFIG)],
+    output:
+        directory(paths.report(CONFIG)),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report/all.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=CONFIG_FILE,
+        fingerprint=fingerprint.report_fingerprint(CONFIG),
+    shell:
+        "python -m workflow.reporting.make_report {params.config} 2>&1 | tee {log}"

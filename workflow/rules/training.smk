@@ -1,0 +1,37 @@
+# One job trains `training.seeds_per_job` seeds of one (data set, method): importing torch and
+# loading the data are paid once.
+
+for pack in packs():
+
+    rule:
+        name:
+            "train_seed" + "_".join(map(str, pack))
+        input:
+            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+        output:
+            expand(
+                paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}") / "{file}",
+                seed=pack,
+                file=["weights.safetensors", "history.csv", "run.json"],
+            ),
+        log:
+            f"{LOGS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+        benchmark:
+            f"{BENCHMARKS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: CONFIG.training.threads
+        resources:
+            cpus_per_task=CONFIG.training.threads,
+            gpu=int(not CONFIG.demo),
+            mem_mb=16000,
+            runtime=1440,
+        params:
+            config=CONFIG_FILE,
+            seeds=pack,
+            fingerprint=lambda wildcards: fingerprint.run_fingerprint(
+                CONFIG, wildcards.dataset, wildcards.method
+            ),
+        shell:
+            "python -m workflow.launch workflow.training.train {params.config}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
