@@ -43,9 +43,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)
-]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Section(BaseModel):

@@ -14,6 +14,8 @@ from typing import Any
 
 from workflow import cells
 from workflow.config import Config
+from workflow.reporting.notices import notices
+from workflow.files import sha256
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workflow", "resformer", "baselines")
@@ -35,7 +37,7 @@ NOT_RESULT = {"device", "threads", "seeds_per_job"}
 
 
 def data_fingerprint(config: Config, dataset: str, step: str) -> str:
-    """Of a data step (phantom, inventory, split, prepare) of one data set."""
+    """Of a data step (inventory, split, prepare) of one data set."""
     definition = config.datasets[dataset]
     values = definition.model_dump(exclude={"title", "training"})
     # A committed split may be edited without its name changing.
@@ -85,25 +87,40 @@ def table_fingerprint(config: Config, key: str) -> str:
         config.statistics.model_dump(),
         config.training.validation,
         config.seeds,
+        assets(),
     ]
     return digest(values, "workflow.reporting.make_table")
 
 
 def figure_fingerprint(config: Config, key: str) -> str:
     """Of a figure, the masks it reads aside."""
-    shown = [titles(config, *run) for run in cells.figure_runs(config, key)]
-    values = [config.figures[key].model_dump(), shown, config.training.validation, config.seeds]
+    runs = cells.figure_runs(config, key)
+    shown = [titles(config, *run) for run in runs]
+    values = [config.figures[key].model_dump(), shown, notices(config, runs), config.seeds]
     return digest(values, "workflow.reporting.make_figure")
 
 
 def report_fingerprint(config: Config) -> str:
     """Of the report: it shows the whole configuration, so all of it counts."""
-    return digest(config.model_dump(exclude={"presets"}), "workflow.reporting.make_report")
+    values = [config.model_dump(exclude={"presets"}), assets()]
+    return digest(values, "workflow.reporting.make_report")
+
+
+def assets() -> list[str]:
+    """Hashes of what reporting reads beside its code: its templates and the printed numbers."""
+    folders = (ROOT / "workflow" / "reporting" / name for name in ("published", "templates"))
+    return [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
 
 
 def titles(config: Config, dataset: str, method: str) -> tuple[str, str]:
     """How a run is named on paper."""
     return config.datasets[dataset].title, config.methods[method].title
+
+
+def _texts(pattern: str) -> list[str]:
+    """What the templates and the printed numbers say; a change of them changes the report."""
+    files = sorted((ROOT / "workflow" / "reporting").glob(pattern))
+    return [file.read_text(encoding="utf-8") for file in files]
 
 
 def digest(values: Any, *modules: str) -> str:

@@ -176,7 +176,7 @@ def test_spatial_attention():
 @TRAINING
 def test_dfe(training):
     module = stirred(DFE(4)).train(training)
-    x = randn(2, 4, 9, 8)
+    x = randn(2, 4, 21, 40)  # wider than the largest dilation, so that all of them count
     total = torch.zeros_like(x)
     for branch, d in zip(module.branches, (6, 12, 18), strict=True):
         dilated, bn1, pointwise, bn2 = branch
@@ -256,7 +256,7 @@ def test_released_merging():
 @TRAINING
 def test_released_dfe(training):
     module = stirred(ReleasedDFE(3)).train(training)
-    x = randn(2, 3, 8, 9)
+    x = randn(2, 3, 40, 21)
     parts = []
     for branch, (padding, dilation) in zip(
         module.branches, ((0, 1), (6, 6), (12, 12), (18, 18)), strict=True

@@ -144,12 +144,12 @@ def _diagnoses(path: Path) -> dict[str, dict[str, int]]:
     missing = {"image_id", "melanoma", "seborrheic_keratosis"} - set(table.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]} is missing; fetch the file again")
-    table = table.set_index("image_id")
-    wrong = table.index[~table[["melanoma", "seborrheic_keratosis"]].isin([0, 1]).all(axis=1)]
+    table = table.set_index("image_id")[["melanoma", "seborrheic_keratosis"]]
+    wrong = table.index[~table.isin([0, 1]).all(axis=1)]
     if len(wrong):
         raise DataError(f"{path}: {wrong[0]}: a diagnosis is neither 0 nor 1; fetch the file again")
     table = table.astype(int)
-    table["nevus"] = 1 - table[["melanoma", "seborrheic_keratosis"]].max(axis=1)
+    table["nevus"] = 1 - table.max(axis=1)
     return {str(image): {d: int(row[d]) for d in DIAGNOSES} for image, row in table.iterrows()}
 
 

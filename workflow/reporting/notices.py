@@ -17,6 +17,7 @@ def notices(config: Config, runs: Iterable[Run]) -> tuple[str, ...]:
     """The warnings that hold for results of these runs; empty if there is nothing to warn of."""
     runs = list(runs)
     found = [DEMO] if config.demo else []
+    found += [config.notice] if config.notice else []
     leaking = [run for run in runs if config.training_for(*run).validation == "test"]
     if leaking and len(leaking) == len(runs):
         found.append(SELECTED_ON_TEST)

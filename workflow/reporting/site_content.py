@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import yaml
 
-from workflow import files, paths
+from workflow import paths
 from workflow.cells import Run, chosen_datasets, dataset_rows, made_figures, made_tables, table_runs
 from workflow.config import Config
 from workflow.data.split import SPLITS
@@ -23,8 +22,6 @@ from workflow.reporting.tables import ReportTable, ResultCell, build_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LOCK = Path("uv.lock")
 
 
 class Trouble(NamedTuple):
@@ -127,11 +124,6 @@ class Content:
         """The resolved configuration as YAML; the presets it was merged from are left out."""
         resolved = self.config.model_dump(mode="json", exclude={"presets"})
         return yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=100)
-
-    @cached_property
-    def lock_hash(self) -> str | None:
-        """SHA-256 of uv.lock, if the report is made beside it."""
-        return files.sha256(LOCK) if LOCK.is_file() else None
 
     def title(self, run: Run) -> str:
         """`UNet++ on Cirrus`, with the titles of the configuration."""

@@ -38,7 +38,7 @@ for key in cells.made_figures(CONFIG):
             f"figure_{key}"
         input:
             counts_of(cells.figure_runs(CONFIG, key)),
-            manifests_of(CONFIG.figures[key].datasets),
+            manifests_of({run.dataset: None for run in cells.figure_runs(CONFIG, key)}),
         output:
             [paths.figure(CONFIG, key, suffix) for suffix in ("pdf", "png")],
         log:

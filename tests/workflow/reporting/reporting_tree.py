@@ -195,6 +195,7 @@ def write_run(config, dataset, method, seed, **facts):
         "method": method,
         "seed": seed,
         "commit": "0123456789abcdef0123456789abcdef01234567",
+        "lock_sha256": "10c4" * 16,
         "device": "a processor",
         "precision": "float32",
         "threads": 1,

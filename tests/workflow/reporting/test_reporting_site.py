@@ -209,7 +209,7 @@ def test_the_data_page_counts_and_shows(built, pages):
 
 def test_provenance(built, pages):
     text = pages["provenance.html"].text
-    for fact in ("0123456789abcdef0123456789abcdef01234567", "2.15.0", "c0ffee" * 10):
+    for fact in ("0123456789abcdef0123456789abcdef01234567", "2.15.0", "c0ffee" * 10, "10c4" * 16):
         assert fact in text
     assert "spread_ddof: 1" in text
     assert "different" not in text.replace("different volumes", "")
