@@ -243,6 +243,7 @@ class Config(Section):
     """The whole configuration of one preset, resolved."""
 
     preset: str
+    notice: str | None
     seeds: Seeds
     select: Select
     data: Data

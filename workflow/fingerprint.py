@@ -14,8 +14,8 @@ from typing import Any
 
 from workflow import cells
 from workflow.config import Config
-from workflow.reporting.notices import notices
 from workflow.files import sha256
+from workflow.reporting.notices import notices
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workflow", "resformer", "baselines")

@@ -1,0 +1,64 @@
+"""What many tests share: the repository's root, and two tiny prepared data sets."""
+
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from workflow.config import load_config
+from workflow.data import make
+from workflow.data.phantom import write_retouch
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+    "preset": "demo",
+    "select": {
+        "datasets": ["retouch_spectralis", "isic2017"],
+        "methods": ["resformer_seq", "unetpp", "efficientnet"],
+    },
+    "data": {
+        "val_volumes": 1,
+        "test_volumes": 1,
+        "phantom": {
+            "retouch": {"volumes": 4, "scale": 0.1},
+            "isic2017": {"train": 12, "val": 6, "test": 6, "size": [64, 48]},
+        },
+    },
+    "datasets": {
+        **{f"retouch_{vendor}": {"image_size": 32} for vendor in ("cirrus", "topcon")},
+        "retouch_spectralis": {"image_size": 32, "slice_step": 7},
+        "isic2017": {"image_size": 32},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def repo():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_tree(tmp_path_factory):
+    """A folder with raw and prepared phantom data, for reading only."""
+    root, config = tmp_path_factory.mktemp("tiny"), load_config(ROOT / "config.yaml", TINY)
+    with chdir(root):
+        # The one vendor that is used, where `make.phantom` would write all three.
+        phantom = config.data.phantom.retouch.model_dump()
+        write_retouch(config.raw_dir("retouch"), vendor="Spectralis", **phantom, seed=1)
+        make.phantom(config, "isic2017")
+        for dataset in config.select.datasets:
+            make.inventory(config, dataset)
+            make.split(config, dataset)
+            make.prepare(config, dataset)
+    return root
+
+
+@pytest.fixture
+def tiny_config(tiny_tree, tmp_path, monkeypatch):
+    """The configuration of `tiny_tree`, in a working folder of its own that may be written to."""
+    config = load_config(ROOT / "config.yaml", TINY)
+    (tmp_path / config.results).mkdir(parents=True)
+    for name in ("raw", "data"):
+        (tmp_path / config.results / name).symlink_to(tiny_tree / config.results / name)
+    monkeypatch.chdir(tmp_path)
+    return config
