@@ -25,6 +25,7 @@ NOT_HASHED = {
     "workflow.config",
     "workflow.config_checks",
     "workflow.config_errors",
+    "workflow.data.source",
     "workflow.files",
     "workflow.fingerprint",
     "workflow.methods",
@@ -79,13 +80,14 @@ def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
 
 def table_fingerprint(config: Config, key: str) -> str:
     """Of a table, the counts it reads aside."""
+    runs = cells.table_runs(config, key)
     values = [
         config.tables[key].model_dump(),
-        [titles(config, *run) for run in cells.table_runs(config, key)],
+        [titles(config, *run) for run in runs],
         cells.dataset_rows(config, key),
         config.evaluation.model_dump(exclude={"batch_size"}),
         config.statistics.model_dump(),
-        config.training.validation,
+        notices(config, runs),
         config.seeds,
         assets(),
     ]
@@ -117,12 +119,6 @@ def titles(config: Config, dataset: str, method: str) -> tuple[str, str]:
     return config.datasets[dataset].title, config.methods[method].title
 
 
-def _texts(pattern: str) -> list[str]:
-    """What the templates and the printed numbers say; a change of them changes the report."""
-    files = sorted((ROOT / "workflow" / "reporting").glob(pattern))
-    return [file.read_text(encoding="utf-8") for file in files]
-
-
 def digest(values: Any, *modules: str) -> str:
     """A short hash of plain values and of the code of some modules."""
     code = [code_hash(module) for module in modules]
@@ -132,18 +128,18 @@ def digest(values: Any, *modules: str) -> str:
 
 @cache
 def code_hash(module: str) -> str:
-    """Hash of a module and of everything in this repository that it imports, directly or not."""
-    trees = {name: _tree(name) for name in sorted(closure(module) - NOT_HASHED)}
+    """Hash of a module and of everything in this repository that it rests on."""
+    trees = {name: _tree(name) for name in sorted(closure(module))}
     return hashlib.sha256(json.dumps(trees).encode()).hexdigest()
 
 
 def closure(module: str) -> set[str]:
-    """The modules of this repository that a module imports, itself included."""
+    """The modules of this repository that a module imports, itself included, up to plumbing."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found and _file(name) is not None:
+        if name not in found | NOT_HASHED and _file(name) is not None:
             found.add(name)
             waiting.extend(_imports(name))
     return found

@@ -19,6 +19,7 @@ from typing import TextIO
 # Where the server of this run listens; set by the Snakefile for local jobs only.
 VARIABLE = "RESFORMER_WARM_SERVER"
 SECONDS_TO_WAIT = 5.0
+SERVER_LOG = ".snakemake/warm.log"
 
 
 def use_this_interpreter() -> None:
@@ -33,11 +34,15 @@ def start_server() -> None:
         return
     folder = tempfile.mkdtemp(prefix="resformer-")
     path = Path(folder) / "warm.sock"
-    subprocess.Popen(
-        [sys.executable, "-m", "workflow.warm", str(path), str(os.getpid())],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for Snakemake; the server goes when Snakemake is gone
-    )
+    with Path(SERVER_LOG).open("wb") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "workflow.warm", str(path), str(os.getpid())],
+            # Not Snakemake's own streams: whoever reads those waits until all holders are gone.
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for Snakemake; the server ends when it has ended
+        )
     os.environ[VARIABLE] = str(path)
 
 

@@ -47,7 +47,7 @@ def serve(path: Path, owner: int) -> None:
         server.listen(64)
         server.settimeout(SECONDS_BETWEEN_LOOKS)
         try:
-            while psutil.pid_exists(owner):
+            while _alive(owner):
                 with contextlib.suppress(TimeoutError):
                     connection, _ = server.accept()
                     for module in PRELOADED:  # at once, but for the first job
@@ -59,6 +59,14 @@ def serve(path: Path, owner: int) -> None:
                         pass  # each handler that has ended is taken off the process table
         finally:
             shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and only waits for its parent does not."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _fork(function, *arguments) -> int:  # noqa: ANN001, ANN002 (any function, its arguments)

@@ -1,0 +1,212 @@
+"""The DAG as a user meets it: counts, refusals, reruns, kill and restart, on real small runs."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import ROOT, command, copy_tree, environment, jobs, snakemake
+
+# One data set, two methods, two seeds: small, and yet every kind of job.
+SMALL = (
+    "--config",
+    "preset=smoke",
+    "seeds=[0, 1]",
+    "select={datasets: [retouch_spectralis], methods: [resformer_par, unetpp]}",
+)
+TABLES = ("I", "II", "III", "VI", "VIII", "IX")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree in which the small run has been made."""
+    folder = copy_tree(tmp_path_factory.mktemp("dag"))
+    done = snakemake(folder, *SMALL)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return folder
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """name -> SHA-256 of every table, in every format."""
+    found = sorted((folder / "results" / "smoke" / "tables").iterdir())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+
+
+def test_the_small_run_makes_tables_figures_and_report(finished: Path) -> None:
+    results = finished / "results" / "smoke"
+    assert {name.split(".")[0] for name in tables(finished)} == {f"table_{k}" for k in TABLES}
+    assert {f.name for f in (results / "figures").iterdir()} == {
+        "figure_5.pdf", "figure_5.png", "figure_7.pdf", "figure_7.png",
+    }  # fmt: skip
+    index = (results / "report" / "index.html").read_text()
+    assert "demo: phantom data, not comparable with the paper" in index
+
+
+def test_a_second_run_does_nothing(finished: Path) -> None:
+    again = snakemake(finished, *SMALL)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout
+
+
+def test_seeds_differ_and_share_nothing_but_the_protocol(finished: Path) -> None:
+    runs = finished / "results/smoke/runs/retouch_spectralis/resformer_par"
+    digests = {
+        hashlib.sha256((runs / f"seed{seed}" / "weights.safetensors").read_bytes()).hexdigest()
+        for seed in (0, 1)
+    }
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize(
+    "file", ["workflow/training/losses.py", "resformer/dfe.py", "workflow/evaluation/metrics.py"]
+)
+def test_a_comment_trains_nothing(finished: Path, file: str) -> None:
+    path = finished / file
+    before = path.read_text()
+    try:
+        path.write_text(before + "\n# A remark, and a blank line.\n\n")
+        said = snakemake(finished, "-n", *SMALL).stdout
+    finally:
+        path.write_text(before)
+    assert "Nothing to be done" in said
+
+
+def test_code_that_computes_trains_what_it_computes(finished: Path) -> None:
+    path = finished / "resformer" / "dfe.py"
+    before = path.read_text()
+    try:
+        path.write_text(before + "\nCHANGED = True\n")
+        planned = jobs(snakemake(finished, "-n", *SMALL).stdout)
+    finally:
+        path.write_text(before)
+    assert planned["train_seed0"] == planned["train_seed1"] == 1  # UNet++ does not use it
+
+
+@pytest.mark.parametrize(
+    ("change", "trained"),
+    [
+        ("training={learning_rate: 0.001}", 2),
+        ("methods={unetpp: {training: {learning_rate: 0.001}}}", 1),
+        ("datasets={retouch_spectralis: {training: {learning_rate: 0.001}}}", 2),
+        ("datasets={isic2017: {training: {learning_rate: 0.001}}}", 0),
+        ("training={threads: 2}", 0),
+    ],
+)
+def test_a_learning_rate_trains_exactly_what_it_affects(
+    finished: Path, change: str, trained: int
+) -> None:
+    planned = jobs(snakemake(finished, "-n", *SMALL, change).stdout)
+    assert planned.get("train_seed0", 0) == planned.get("train_seed1", 0) == trained
+    assert planned.get("prepare", 0) == 0
+
+
+def test_a_caption_remakes_its_table_and_the_report(finished: Path) -> None:
+    planned = jobs(snakemake(finished, "-n", *SMALL, "tables={VI: {caption: Another}}").stdout)
+    assert set(planned) == {"table_VI", "report", "all"}
+
+
+def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
+    finished: Path, tmp_path: Path
+) -> None:
+    copy_tree(tmp_path)
+    said = tmp_path / "first.log"
+    with said.open("w") as stream:
+        first = subprocess.Popen(
+            command(*SMALL),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 300
+        while "rule train_seed" not in said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        delay = random.uniform(0, 15)
+        time.sleep(delay)
+        assert first.poll() is None, "the run ended before it could be killed"
+        # Everything at once, as when the machine loses power.
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    again = snakemake(tmp_path, *SMALL)
+    assert again.returncode == 0, f"killed {delay:.1f} s into training\n{again.stdout[-4000:]}"
+    assert "its lock is removed" in again.stdout
+    assert tables(tmp_path) == tables(finished)
+
+
+@pytest.mark.parametrize(
+    ("preset", "pairs", "seeds"),
+    [("demo", 47, 2), ("paper", 47, 5), ("released", 55, 5), ("isic256", 4, 1), ("smoke", 12, 1)],
+)
+def test_a_dry_run_lists_every_run(finished: Path, preset: str, pairs: int, seeds: int) -> None:
+    planned = jobs(snakemake(finished, "-n", "--config", f"preset={preset}").stdout)
+    per_job = 2 if preset == "demo" else 1
+    for step in ("train", "evaluate"):
+        made = {rule: n for rule, n in planned.items() if rule.startswith(f"{step}_seed")}
+        assert len(made) == seeds // per_job
+        assert set(made.values()) == {pairs}
+
+
+def test_one_table_needs_only_its_own_runs(finished: Path) -> None:
+    planned = jobs(snakemake(finished, "-n", "--config", "preset=paper", "--", "table_IV").stdout)
+    assert planned["train_seed0"] == 2
+    assert planned["table_IV"] == 1
+    assert not {"table_I", "report", "all"} & set(planned)
+
+
+def test_the_cluster_profile_chooses_the_paper(finished: Path) -> None:
+    planned = jobs(snakemake(finished, "-n", "--profile", "slurm").stdout)
+    assert planned["train_seed4"] == 47
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("epochs=3", "unknown name 'epochs'"),
+        ("preset=papr", "preset: found 'papr'; allowed: demo"),
+        ("training={epochs: many}", "training.epochs: found 'many'"),
+        ("datasets={isic2017: {image_size: 100}}", "datasets.isic2017.image_size: found 100"),
+        ("select={methods: [unett]}", "did you mean 'unetpp'?"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_any_job(
+    finished: Path, change: str, said: str
+) -> None:
+    refused = snakemake(finished, "--config", change)
+    assert refused.returncode != 0
+    assert said in refused.stdout
+    assert "Job stats" not in refused.stdout
+
+
+def test_real_data_that_is_not_there_is_asked_for_by_name(tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    asked = snakemake(
+        tmp_path, "--config", "preset=paper", "--", "table_IV", ISIC2017_DIR="", RETOUCH_DIR=""
+    )
+    assert asked.returncode != 0
+    assert "data.isic2017_dir is not set, and neither is $ISIC2017_DIR" in asked.stdout
+    assert "Traceback" not in asked.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["snakemake", "--lint"],
+        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["pyright"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_the_tree_is_tidy(arguments: list[str]) -> None:
+    folder = Path(command()[0]).parent
+    checked = subprocess.run(
+        [str(folder / arguments[0]), *arguments[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, (checked.stdout + checked.stderr)[-4000:]

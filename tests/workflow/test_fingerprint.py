@@ -1,0 +1,390 @@
+"""Fingerprints change with what decides a result, and with nothing else."""
+
+import functools
+import shutil
+
+import pytest
+
+from workflow import cells, fingerprint
+from workflow.config import load_raw, resolve
+from workflow.config_errors import merge
+
+SOURCES = {
+    "main": '"""Main."""\nfrom pack import helper\n\nRATE = 0.5\n\n\ndef run(x):\n'
+    '    """Run."""\n    from pack.lazy import late\n    return helper.twice(x) * RATE + late()\n',
+    "helper": "import pack.deep as d\nfrom pack.plumbing import carry\n\n\n"
+    "def twice(x):\n    return d.add(x, x)\n",
+    "deep": "import pack.main\n\n\ndef add(a, b):\n    return a + b\n",
+    "lazy": "def late():\n    return 1\n",
+    "plumbing": "from pack.behind import z\n\n\ndef carry(x):\n    return x\n",
+    "behind": "z = 1\n",
+    "unrelated": "q = 1\n",
+}
+
+
+def forget():
+    fingerprint.code_hash.cache_clear()
+    fingerprint._tree.cache_clear()
+
+
+@pytest.fixture
+def pack(tmp_path, monkeypatch):
+    """A package of a few modules in the place of this repository; returns a hashing function."""
+    (tmp_path / "pack").mkdir()
+    for name, text in SOURCES.items():
+        (tmp_path / "pack" / f"{name}.py").write_text(text)
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    monkeypatch.setattr(fingerprint, "PACKAGES", ("pack",))
+    monkeypatch.setattr(fingerprint, "NOT_HASHED", {"pack.plumbing"})
+    forget()
+
+    def after(name, old, new):
+        file = tmp_path / "pack" / f"{name}.py"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        forget()
+        return fingerprint.code_hash("pack.main")
+
+    yield after
+    forget()
+
+
+def test_the_closure_ends_at_plumbing_and_survives_a_cycle(pack):
+    expected = {f"pack.{name}" for name in ("main", "helper", "deep", "lazy")}
+    assert fingerprint.closure("pack.main") == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("main", "RATE = 0.5", "RATE = 0.5  # a comment\n# another"),
+        ("main", '"""Main."""', '"""Another docstring,\n\nof several lines."""'),
+        ("main", '"""Main."""\n', ""),
+        ("main", '    """Run."""\n', ""),
+        ("helper", "def twice(x):\n", 'def twice(x):\n    """New docstring."""\n'),
+        ("helper", "d.add(x, x)", "(\n        d.add(\n            x, x,\n        )\n    )"),
+        ("main", "RATE = 0.5", "RATE=.5"),
+        ("plumbing", "return x", "return [x]"),
+        ("behind", "z = 1", "z = 2"),
+        ("unrelated", "q = 1", "q = 2"),
+    ],
+)
+def test_what_changes_no_result_changes_no_hash(pack, module, old, new):
+    before = fingerprint.code_hash("pack.main")
+    assert pack(module, old, new) == before
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("main", "RATE = 0.5", "RATE = 0.25"),
+        ("main", "* RATE", "+ RATE"),
+        ("helper", "d.add(x, x)", "d.add(x, 1)"),
+        ("deep", "a + b", "a - b"),
+        ("lazy", "return 1", "return 2"),
+        ("lazy", "return 1", "pass\n    'not a docstring, as it comes second'\n    return 1"),
+    ],
+)
+def test_what_changes_a_result_changes_the_hash(pack, module, old, new):
+    before = fingerprint.code_hash("pack.main")
+    assert pack(module, old, new) != before
+
+
+def test_an_edit_and_its_undoing_give_the_old_hash(pack):
+    before = fingerprint.code_hash("pack.main")
+    assert pack("deep", "a + b", "b + a") != before
+    assert pack("deep", "b + a", "a + b") == before
+
+
+def test_package_initialisers_are_hashed_where_they_are_imported(pack, tmp_path):
+    before = fingerprint.code_hash("pack.main")
+    (tmp_path / "pack" / "__init__.py").write_text("")
+    forget()
+    after = fingerprint.code_hash("pack.main")
+    assert pack("__init__", "", "VALUE = 3\n") != after
+    assert before != after
+
+
+def test_training_rests_on_the_loss_and_the_network_but_not_on_wording():
+    training = fingerprint.closure("workflow.training.train")
+    assert {
+        "workflow.training.loop",
+        "workflow.training.losses",
+        "workflow.training.augmentation",
+        "workflow.training.schedule",
+        "workflow.evaluation.counts",
+        "workflow.device",
+        "workflow.images",
+        "workflow.data.arrays",
+    } <= training
+    assert not {name for name in training if name.startswith("workflow.reporting")}
+    assert not training & fingerprint.NOT_HASHED
+    network = fingerprint.closure("resformer.model")
+    assert {"resformer.blocks", "resformer.attention", "resformer.initialisation"} <= network
+    for module in fingerprint.NOT_HASHED:
+        assert fingerprint._file(module) is not None, f"{module} is gone"
+
+
+# ---- values: each test compares all runs of the paper's preset
+
+
+@functools.cache
+def paper():
+    return load_raw(overrides={"preset": "paper"})
+
+
+def config(*changes):
+    """The paper's preset with some dotted keys replaced."""
+    raw = paper()
+    for key, value in changes:
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        raw = merge(raw, value)
+    return resolve(raw)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch, repo):
+    monkeypatch.chdir(repo)
+
+
+def changed_runs(*changes):
+    before, after = config(), config(*changes)
+    return {
+        run
+        for run in cells.runs(before)
+        if fingerprint.run_fingerprint(before, *run) != fingerprint.run_fingerprint(after, *run)
+    }
+
+
+def all_runs(where=lambda dataset, method: True):
+    return {run for run in cells.runs(config()) if where(*run)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("training.epochs", 99),
+        ("training.max_steps", 10),
+        ("training.weight_decay", 0.01),
+        ("training.betas", [0.8, 0.999]),
+        ("training.schedule", "cosine"),
+        ("training.loss.segmentation", 2.0),
+        ("training.augmentation.rotation", 10),
+        ("training.precision", "float32"),
+        ("training.determinism", "fast"),
+        ("training.validation", "test"),
+        ("training.checkpoint", "ji"),
+        ("evaluation.batch_size", 3),
+    ],
+    ids=lambda change: change[0],
+)
+def test_a_common_key_changes_every_run(change):
+    assert changed_runs(change) == all_runs()
+
+
+def test_a_common_key_leaves_the_runs_that_have_their_own_value():
+    own = {name for name, method in config().methods.items() if "learning_rate" in method.training}
+    assert own == {"vit", "swint"}
+    expected = all_runs(lambda dataset, method: method not in own)
+    assert changed_runs(("training.learning_rate", 0.5)) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("training.threads", 1),
+        ("training.device", "cpu"),
+        ("training.seeds_per_job", 5),
+        ("methods.unetpp.training", {"threads": 2}),
+        ("seeds", [7]),
+        ("notice", "look out"),
+        ("methods.unetpp.title", "U-Net++"),
+        ("methods.unetpp.sizes.minimum", 64),
+        ("datasets.isic2017.title", "ISIC"),
+        ("tables.II.caption", "Another caption."),
+        ("figures.5.cases_per_dataset", 1),
+        ("evaluation.decision", "softmax"),
+        ("evaluation.threshold", 0.4),
+        ("statistics.decimals", 2),
+        ("data.retouch_dir", "elsewhere"),
+    ],
+    ids=lambda change: change[0],
+)
+def test_what_decides_no_run_changes_none(change):
+    assert changed_runs(change) == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("methods.unetpp.training", {"learning_rate": 0.01}),
+        ("methods.unetpp.options", {"encoder": "resnet50"}),
+    ],
+)
+def test_a_methods_own_keys_change_its_runs_only(key, value):
+    assert changed_runs((key, value)) == all_runs(lambda dataset, method: method == "unetpp")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("datasets.isic2017.training", {"epochs": 7}),
+        ("datasets.isic2017.image_size", 192),
+        ("datasets.isic2017.labels", ["melanoma", "nevus"]),
+    ],
+)
+def test_a_data_sets_own_keys_change_its_runs_only(key, value):
+    assert changed_runs((key, value)) == all_runs(lambda dataset, method: dataset == "isic2017")
+
+
+def test_no_two_runs_share_a_fingerprint():
+    prints = [fingerprint.run_fingerprint(config(), *run) for run in cells.runs(config())]
+    # The three vendors of RETOUCH differ in `vendor` and `split`, methods in module or options.
+    assert len(set(prints)) == len(prints)
+
+
+def table(key, *changes):
+    return fingerprint.table_fingerprint(config(*changes), key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("methods.unetpp.title", "U-Net++"),
+        ("datasets.retouch_cirrus.title", "Cirrus HD"),
+        ("tables.VI.caption", "Another caption."),
+        ("statistics.decimals", 2),
+        ("evaluation.decision", "softmax"),
+        ("seeds", [0, 1]),
+        ("notice", "look out"),
+        ("training.validation", "test"),
+        ("datasets.retouch_topcon.training", {"validation": "test"}),
+        ("select.methods", ["unetpp"]),
+    ],
+    ids=lambda change: change[0],
+)
+def test_what_a_table_shows_changes_it(change):
+    assert table("VI") != table("VI", change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("training.threads", 1),
+        ("evaluation.batch_size", 2),
+        ("tables.II.caption", "Another caption."),
+        ("methods.vit.title", "ViT-B"),
+        ("datasets.isic2017.title", "ISIC"),
+    ],
+    ids=lambda change: change[0],
+)
+def test_what_a_table_does_not_show_leaves_it(change):
+    assert table("VI") == table("VI", change)
+
+
+def test_templates_and_printed_numbers_change_tables_and_the_report(monkeypatch):
+    tables = [table(key) for key in cells.made_tables(config())]
+    report = fingerprint.report_fingerprint(config())
+    real = fingerprint.assets()
+    monkeypatch.setattr(fingerprint, "assets", lambda: [*real, "one more"])
+    assert not set(tables) & {table(key) for key in cells.made_tables(config())}
+    assert fingerprint.report_fingerprint(config()) != report
+
+
+def test_assets_are_the_files_beside_the_reporting_code(tmp_path, monkeypatch, repo):
+    for name in ("published", "templates"):
+        folder = repo / "workflow" / "reporting" / name
+        shutil.copytree(folder, tmp_path / "workflow" / "reporting" / name)
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    before = fingerprint.assets()
+    for name in ("published/tables.csv", "templates/table.html", "templates/style.css"):
+        file = tmp_path / "workflow" / "reporting" / name
+        file.write_text(file.read_text() + "\n")
+        after = fingerprint.assets()
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == 1, name
+        before = after
+
+
+def test_figures_change_with_their_titles_and_warnings():
+    def figure(*changes):
+        return fingerprint.figure_fingerprint(config(*changes), "7")
+
+    assert figure() == figure(("training.threads", 1)) == figure(("statistics.decimals", 0))
+    for change in [
+        ("methods.unetpp.title", "U-Net++"),
+        ("figures.7.cases_per_dataset", 3),
+        ("notice", "look out"),
+        ("training.validation", "test"),
+    ]:
+        assert figure() != figure(change), change
+
+
+def test_evaluation_changes_with_the_pixel_scale_and_the_network_only():
+    def evaluation(*changes):
+        return fingerprint.evaluation_fingerprint(config(*changes), "isic2017", "unetpp")
+
+    assert evaluation() == evaluation(("evaluation.threshold", 0.1), ("training.threads", 1))
+    assert evaluation() != evaluation(("training.normalize", "none"))
+    assert evaluation() != evaluation(("methods.unetpp.module", "baselines.vit"))
+
+
+def test_editing_the_committed_split_changes_the_data_and_not_the_protocol(tmp_path):
+    file = tmp_path / "split.csv"
+    file.write_text("id,split\nTRAIN001,train\nTRAIN002,val\nTRAIN003,test\n")
+    own = config(("datasets.retouch_cirrus.split", str(file)))
+
+    def prints():
+        of_data = [
+            fingerprint.data_fingerprint(own, "retouch_cirrus", step)
+            for step in ("inventory", "split", "prepare")
+        ]
+        others = fingerprint.data_fingerprint(own, "isic2017", "prepare")
+        return of_data, others, fingerprint.run_fingerprint(own, "retouch_cirrus", "unetpp")
+
+    before = prints()
+    assert len(set(before[0])) == 3
+    file.write_text(file.read_text().replace("TRAIN002,val", "TRAIN002,train"))
+    after = prints()
+    assert all(a != b for a, b in zip(before[0], after[0], strict=True))
+    assert before[1:] == after[1:]
+
+
+def test_data_changes_with_size_and_seed_and_not_with_titles():
+    def data(*changes):
+        return fingerprint.data_fingerprint(config(*changes), "isic2017", "prepare")
+
+    same = [("datasets.isic2017.title", "x"), ("datasets.isic2017.training", {"epochs": 2})]
+    assert data() == data(*same) == data(("training.epochs", 2))
+    assert data() != data(("datasets.isic2017.image_size", 192))
+    assert data() != data(("data.isic2017_dir", "elsewhere"))
+
+
+def test_phantoms_change_with_their_seed():
+    def phantom(source, *changes):
+        return fingerprint.phantom_fingerprint(config(*changes), source)
+
+    assert phantom("retouch") != phantom("retouch", ("data.phantom.seed", 5))
+    assert phantom("retouch") != phantom("isic2017")
+    assert phantom("retouch") == phantom("retouch", ("training.epochs", 5))
+
+
+def test_the_reader_of_one_source_is_not_part_of_the_others_data(monkeypatch):
+    tree = fingerprint._tree
+    before = {
+        dataset: fingerprint.data_fingerprint(config(), dataset, "prepare")
+        for dataset in ("retouch_cirrus", "isic2017")
+    }
+    fingerprint.code_hash.cache_clear()
+    monkeypatch.setattr(
+        fingerprint,
+        "_tree",
+        lambda name: "edited" if name == "workflow.data.isic2017" else tree(name),
+    )
+    after = {
+        dataset: fingerprint.data_fingerprint(config(), dataset, "prepare") for dataset in before
+    }
+    fingerprint.code_hash.cache_clear()
+    assert before["retouch_cirrus"] == after["retouch_cirrus"]
+    assert before["isic2017"] != after["isic2017"]

@@ -1,0 +1,259 @@
+"""The house rules that a machine can check: who may import whom, sizes, no traces of a machine.
+
+`tests/baselines/test_layering_networks.py` has the networks' side.
+"""
+
+import ast
+import re
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("workflow", "resformer", "baselines")
+# What the Snakefile imports: it has to load at once, so nothing heavy may be behind it.
+DAG = (
+    "workflow.cells",
+    "workflow.config",
+    "workflow.config_errors",
+    "workflow.files",
+    "workflow.fingerprint",
+    "workflow.launch",
+    "workflow.locks",
+    "workflow.paths",
+    "workflow.schema",
+)
+HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}
+# Room -> the rooms it may import from, itself aside; `workflow` is the modules of its top folder.
+ROOMS = {
+    "workflow.data": {"workflow"},
+    "workflow.evaluation": {"workflow", "workflow.data"},
+    "workflow.training": {"workflow", "workflow.data", "resformer"},
+    "workflow.reporting": {"workflow", "workflow.data", "workflow.evaluation"},
+    "workflow": set(),
+    "resformer": set(),
+    "baselines": {"resformer"},
+}
+# Imports across these borders that are meant, each with its reason.
+MEANT = {
+    # Checkpoints are chosen by the Jaccard index that evaluation computes.
+    ("workflow.training.loop", "workflow.evaluation.counts"),
+    # Both steps read prepared arrays, so what puts those on a device is above both.
+    ("workflow.images", "workflow.data.arrays"),
+    # Every step ends with the message of wrong data, as with that of a wrong configuration.
+    ("workflow.step", "workflow.data.errors"),
+    # A table is made anew when the warning on it changes.
+    ("workflow.fingerprint", "workflow.reporting.notices"),
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {
+    module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
+}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+def imported(tree, only_at_import=False):
+    """What a module imports, by full name; of our own modules the module, not a name in it."""
+    nodes = _executed(tree) if only_at_import else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(SOURCES)
+            names |= inner or {node.module or "."}
+    return names
+
+
+def _executed(tree):
+    """The nodes that run when a module is imported: all but the insides of functions."""
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def behind(module):
+    """Everything that is imported when a module is, with the packages around it."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            if name in TREES:
+                waiting += imported(TREES[name], only_at_import=True)
+                waiting += [name.rpartition(".")[0]] if "." in name else []
+    return found
+
+
+def room_of(module):
+    return max((room for room in ROOMS if f"{module}.".startswith(f"{room}.")), key=len)
+
+
+def first_party(names):
+    return {name for name in names if name.partition(".")[0] in PACKAGES}
+
+
+def test_the_search_sees_imports_in_functions_too():
+    tree = ast.parse(
+        "import torch\ndef f():\n    from workflow.data import split\n    import timm\n"
+    )
+    assert imported(tree) == {"torch", "workflow.data.split", "timm"}
+    assert imported(tree, only_at_import=True) == {"torch"}
+    assert "numpy" in behind("workflow.images")
+    assert len(SOURCES) > 60
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_imports_point_one_way(module):
+    room = room_of(module)
+    allowed = ROOMS[room] | {room}
+    names = first_party(imported(TREES[module]))
+    assert not {
+        name
+        for name in names
+        if room_of(name) not in allowed and (module, name) not in MEANT and name != "workflow"
+    }
+
+
+def test_every_meant_exception_is_still_one():
+    for module, name in MEANT:
+        assert name in imported(TREES[module])
+        assert room_of(name) not in ROOMS[room_of(module)] | {room_of(module)}
+
+
+def test_no_import_is_relative():
+    assert not [name for name, tree in TREES.items() if "." in imported(tree)]
+
+
+def test_there_is_no_cycle_of_imports():
+    graph = {
+        name: first_party(imported(tree, only_at_import=True)) - {name}
+        for name, tree in TREES.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, with the cycle
+
+
+@pytest.mark.parametrize("module", DAG)
+def test_the_dag_imports_nothing_heavy(module):
+    assert not {name.partition(".")[0] for name in behind(module)} & HEAVY
+
+
+def test_rules_import_what_loads_at_once():
+    files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    rules = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    lines = re.findall(r"^(?:from|import) .*$", rules, re.MULTILINE)
+    names = set().union(*(imported(ast.parse(line)) for line in lines))
+    outside = {name.partition(".")[0] for name in names - first_party(names)}
+    assert first_party(names) <= set(DAG)
+    assert outside - set(sys.stdlib_module_names) <= {"snakemake"}
+
+
+@pytest.mark.parametrize("room", ["workflow.data", "workflow.reporting"])
+def test_data_and_reporting_steps_start_without_torch(room):
+    for module in SOURCES:
+        if room_of(module) == room:
+            assert not {name.partition(".")[0] for name in behind(module)} & {"torch", "timm"}
+
+
+def test_networks_do_not_know_the_workflow():
+    for module, tree in TREES.items():
+        if not module.startswith("workflow"):
+            assert not {name for name in imported(tree) if name.startswith("workflow")}
+
+
+def test_methods_are_known_by_name_in_one_place():
+    """Only configuration names baselines; code that imports one could not be told apart by it."""
+    for module, tree in TREES.items():
+        if module.startswith("workflow"):
+            named = {name for name in imported(tree) if name.startswith(("baselines", "resformer"))}
+            assert named <= {"resformer.prediction"}, module
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_prints_are_in_command_lines_only(module):
+    tree = TREES[module]
+    main = [node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.dump(node)]
+    allowed = {id(node) for branch in main for node in ast.walk(branch)}
+    calls = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+        and id(node) not in allowed
+    ]
+    assert not calls
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_modules_and_functions_are_short(module):
+    assert len(SOURCES[module].read_text(encoding="utf-8").splitlines()) <= 400
+    functions = [
+        (node.name, node.end_lineno - node.lineno + 1)
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert not [(name, lines) for name, lines in functions if lines > 80]
+
+
+def public(tree):
+    """Public classes, functions and methods, not those inside functions."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not node.name.startswith("_"):
+                yield node
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield from public(node)
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_modules_and_what_is_public_in_them_are_documented(module):
+    assert ast.get_docstring(TREES[module]) is not None
+    assert not [node.name for node in public(TREES[module]) if ast.get_docstring(node) is None]
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_exception_is_swallowed(module):
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"bare except in line {node.lineno}"
+            silent = len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
+            assert not silent, f"swallowed in line {node.lineno}"
+
+
+def texts():
+    """Every text file that belongs to the project, wherever it runs; neither caches nor results."""
+    made = {"results", ".git", ".venv", ".snakemake", ".hypothesis"}
+    tops = [
+        path
+        for path in ROOT.iterdir()
+        if path.name not in made and not path.name.endswith("_cache")
+    ]
+    for top in tops:
+        for path in [top] if top.is_file() else top.rglob("*"):
+            binary = path.suffix in {".pyc", ".png", ".jpg", ".pdf", ".zip", ".npy"}
+            if path.is_file() and not binary:
+                yield path, path.read_text(encoding="utf-8")
+
+
+def test_no_text_names_a_folder_of_somebodys_machine():
+    homes = "|".join(("home", "root", "Users", "work"))
+    absolute = re.compile(rf"(?<![\w.~:/$}}<>-])/(?:{homes})/[\w.-]+")
+    found = [
+        f"{file.relative_to(ROOT)}: {match}"
+        for file, text in texts()
+        for match in absolute.findall(text)
+    ]
+    assert not found
+    assert absolute.search(" /" + "home/someone") is not None
