@@ -1,0 +1,221 @@
+"""Augmentation against exact flips, quarter turns and an independent resampling."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from workflow.config import Augmentation
+from workflow.training.augmentation import augment
+
+SIZES = [(16, 16), (17, 17), (12, 20), (21, 9), (224, 224)]
+OFF = {"rotation": 0.0, "horizontal_flip": 0.0, "vertical_flip": 0.0}
+
+
+def protocol(**changes):
+    return Augmentation.model_validate({**OFF, **changes})
+
+
+def batch(height, width, *, count=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(count, 3, height, width, generator=generator)
+    return images, torch.randint(0, 4, (count, height, width), generator=generator)
+
+
+def augmented(images, masks, *, seed=0, **changes):
+    return augment(images, masks, protocol(**changes), torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def draw(monkeypatch):
+    """Fixes the random numbers: an angle in degrees, and which flips happen, for all images."""
+
+    def fix(degrees, horizontal=False, vertical=False):
+        numbers = [degrees / 360 + 0.5, float(not horizontal), float(not vertical)]
+
+        def rand(rows, count, generator):
+            return torch.tensor(numbers)[:, None].expand(rows, count).clone()
+
+        monkeypatch.setattr(torch, "rand", rand)
+        return protocol(rotation=180.0, horizontal_flip=0.5, vertical_flip=0.5)
+
+    return fix
+
+
+def moved(draw, images, masks, *args, **kwargs):
+    chosen = draw(*args, **kwargs)
+    return augment(images, masks, chosen, torch.Generator())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("flips", "dims"), [((0, 0), ()), ((1, 0), (-1,)), ((0, 1), (-2,)), ((1, 1), (-2, -1))]
+)
+def test_flips_alone_are_exact(size, flips, dims):
+    images, masks = batch(*size)
+    chances = {"horizontal_flip": float(flips[0]), "vertical_flip": float(flips[1])}
+    moved_images, moved_masks = augmented(images, masks, **chances)
+    assert torch.equal(moved_masks, masks.flip(dims))
+    # Interpolation weights carry the rounding of coordinates: 1e-7 of up to `size` pixels.
+    torch.testing.assert_close(moved_images, images.flip(dims), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("side", [8, 9, 33])
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (-180, 2), (-90, 3)])
+def test_quarter_turns_are_exact(draw, side, degrees, turns):
+    images, masks = batch(side, side)
+    moved_images, moved_masks = moved(draw, images, masks, degrees)
+    assert torch.equal(moved_masks, masks.rot90(turns, (-2, -1)))
+    torch.testing.assert_close(moved_images, images.rot90(turns, (-2, -1)), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(12, 20), (21, 9)])
+def test_a_half_turn_of_an_oblong_image_is_both_flips(draw, size):
+    images, masks = batch(*size)
+    moved_images, moved_masks = moved(draw, images, masks, 180)
+    assert torch.equal(moved_masks, masks.flip(-2, -1))
+    torch.testing.assert_close(moved_images, images.flip(-2, -1), atol=1e-4, rtol=0)
+
+
+def sources(height, width, degrees, horizontal, vertical):
+    """Where each output pixel comes from: rows and columns `[H, W]`, about the middle."""
+    rows, columns = np.mgrid[:height, :width].astype(float)
+    y, x = rows - (height - 1) / 2, columns - (width - 1) / 2
+    y, x = (-y if vertical else y), (-x if horizontal else x)
+    turn = math.radians(degrees)
+    from_x = math.cos(turn) * x - math.sin(turn) * y
+    from_y = math.sin(turn) * x + math.cos(turn) * y
+    return from_y + (height - 1) / 2, from_x + (width - 1) / 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(2, 30), st.integers(2, 30)),
+    st.floats(-180, 180),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_turn_and_flip_is_a_rigid_motion_in_pixels(size, degrees, horizontal, vertical):
+    images, masks = batch(*size, count=1)
+    with pytest.MonkeyPatch.context() as patch:
+        numbers = torch.tensor([degrees / 360 + 0.5, float(not horizontal), float(not vertical)])
+        patch.setattr(torch, "rand", lambda *_, generator: numbers[:, None])
+        moved_images, moved_masks = augment(
+            images,
+            masks,
+            protocol(rotation=180, horizontal_flip=0.5, vertical_flip=0.5),
+            torch.Generator(),
+        )
+    places = sources(*size, degrees, horizontal, vertical)
+    for channel, result in zip(images[0].numpy(), moved_images[0].numpy(), strict=True):
+        expected = ndimage.map_coordinates(channel, places, order=1, mode="grid-constant")
+        np.testing.assert_allclose(result, expected, atol=1e-4)
+    nearest = np.round(places).astype(int)
+    inside = np.logical_and(nearest >= 0, nearest < np.reshape(size, (2, 1, 1))).all(axis=0)
+    rows, columns = np.clip(nearest, 0, np.reshape(size, (2, 1, 1)) - 1)
+    expected = np.where(inside, masks[0].numpy()[rows, columns], 0)
+    # Half-way between two pixels, either may be the nearest.
+    clear = (np.abs(np.abs(places - nearest) - 0.5) > 1e-3).all(axis=0)
+    np.testing.assert_array_equal(moved_masks[0].numpy()[clear], expected[clear])
+
+
+def test_an_image_is_turned_first_and_flipped_then(draw):
+    images, masks = batch(12, 20)
+    turned, turned_masks = moved(draw, images, masks, 25)
+    both, both_masks = moved(draw, images, masks, 25, horizontal=True)
+    torch.testing.assert_close(both, turned.flip(-1), atol=1e-4, rtol=0)
+    assert (both_masks == turned_masks.flip(-1)).float().mean() > 0.99
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sets(st.integers(0, 250), min_size=1, max_size=4),
+    st.floats(0, 180),
+)
+def test_masks_gain_no_value(seed, values, rotation):
+    generator = torch.Generator().manual_seed(seed)
+    known = torch.tensor(sorted(values))
+    masks = known[torch.randint(0, len(known), (4, 13, 18), generator=generator)]
+    images = torch.rand(4, 1, 13, 18, generator=generator)
+    _, result = augmented(
+        images, masks, seed=seed, rotation=rotation, horizontal_flip=0.5, vertical_flip=0.5
+    )
+    assert set(result.unique().tolist()) <= values | {0}  # 0 comes in from outside
+    assert result.dtype == torch.int64
+    assert result.shape == masks.shape
+
+
+def test_image_and_mask_move_together():
+    # Blocks of 6 x 6 pixels, the image painted with the mask's values.
+    generator = torch.Generator().manual_seed(3)
+    masks = torch.randint(1, 4, (8, 6, 8), generator=generator)
+    masks = masks.repeat_interleave(6, dim=1).repeat_interleave(6, dim=2)
+    images = masks.unsqueeze(1).float()
+    moved_images, moved_masks = augmented(
+        images, masks, rotation=40, horizontal_flip=0.5, vertical_flip=0.5
+    )
+    assert not torch.equal(moved_masks, masks)
+    # Inside a block all four neighbours agree, and so must bilinear and nearest.
+    inside = (moved_images - moved_images.round()).abs() < 1e-4
+    agree = moved_images.round().long().squeeze(1) == moved_masks
+    inside = inside.squeeze(1) & (moved_masks > 0)
+    assert inside.float().mean() > 0.4
+    # Between 1 and 3 a mixture may come out as 2 by chance, but hardly ever.
+    assert agree[inside].float().mean() > 0.995
+
+
+def test_the_same_generator_gives_the_same_bits_and_another_others():
+    images, masks = batch(20, 24, count=6)
+    chances = {"rotation": 25.0, "horizontal_flip": 0.5, "vertical_flip": 0.5}
+    first, again, other = (augmented(images, masks, seed=s, **chances) for s in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+def test_the_protocol_does_not_change_how_many_numbers_are_drawn():
+    images, masks = batch(8, 8, count=5)
+    states = []
+    for changes in ({}, {"rotation": 25.0}, {"horizontal_flip": 1.0, "vertical_flip": 0.5}):
+        generator = torch.Generator().manual_seed(9)
+        augment(images, masks, protocol(**changes), generator)
+        states.append(generator.get_state())
+    assert all(torch.equal(states[0], state) for state in states)
+
+
+def test_each_image_is_moved_by_itself():
+    images, masks = batch(16, 16, count=1)
+    images, masks = images.expand(64, -1, -1, -1), masks.expand(64, -1, -1)
+    result, _ = augmented(images, masks, horizontal_flip=0.5)
+    flipped = torch.isclose(result, images.flip(-1), atol=1e-4).flatten(1).all(dim=1)
+    kept = torch.isclose(result, images, atol=1e-4).flatten(1).all(dim=1)
+    assert (flipped ^ kept).all()
+    assert 16 < flipped.sum() < 48  # binomial(64, 1/2), 4 standard deviations
+
+
+def test_angles_stay_within_the_range_and_reach_for_both_ends():
+    # A bright pixel at radius 20 to the right of the middle: its place tells the angle.
+    images = torch.zeros(200, 1, 61, 61)
+    images[:, :, 29:32, 49:52] = 1.0
+    result, _ = augmented(images, torch.zeros(200, 61, 61, dtype=torch.long), rotation=25.0)
+    weight = result.squeeze(1) / result.sum(dim=(1, 2, 3)).view(-1, 1, 1)
+    place = torch.arange(61.0) - 30
+    y = (weight.sum(dim=2) * place).sum(dim=1)
+    x = (weight.sum(dim=1) * place).sum(dim=1)
+    angles = torch.rad2deg(torch.atan2(y, x))
+    assert angles.abs().max() <= 25.2
+    assert angles.max() > 20
+    assert angles.min() < -20
+    assert angles.std().item() == pytest.approx(50 / math.sqrt(12), rel=0.15)  # uniform
+
+
+def test_inputs_are_left_alone():
+    images, masks = batch(10, 10)
+    before = images.clone(), masks.clone()
+    augmented(images, masks, rotation=30.0)
+    assert torch.equal(images, before[0])
+    assert torch.equal(masks, before[1])
