@@ -29,6 +29,8 @@ TINY = {
         "retouch_spectralis": {"image_size": 32, "slice_step": 7},
         "isic2017": {"image_size": 32},
     },
+    # The same numbers on every processor, also where bfloat16 would be chosen.
+    "training": {"precision": "float32"},
 }
 
 

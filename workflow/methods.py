@@ -15,7 +15,7 @@ def build_method(config: Config, dataset: str, method: str) -> nn.Module:
     `[B, n_seg + 1, H, W]` and classification logits `[B, n_cls]`, None for a task it does not do.
 
     Raises:
-        ConfigError: the module does not take one of the configured options.
+        ConfigError: the module does not take one of the configured options, or its value.
     """
     entry, data = config.methods[method], config.datasets[dataset]
     module = importlib.import_module(entry.module)
@@ -26,5 +26,5 @@ def build_method(config: Config, dataset: str, method: str) -> nn.Module:
             n_cls=len(data.labels) if "classification" in entry.tasks else None,
             **entry.options,
         )
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"methods.{method}.options: {error}") from error

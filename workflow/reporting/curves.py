@@ -46,9 +46,12 @@ class Chart:
 
 
 def limits(series: Sequence[Sequence[float]]) -> tuple[float, float] | None:
-    """The smallest and the largest finite value; None if there is none."""
+    """A range from 0 that holds all finite values; None if there is none.
+
+    Losses and scores have a zero that means something, and one value alone needs an axis too.
+    """
     finite = [value for values in series for value in values if math.isfinite(value)]
-    return (min(finite), max(finite)) if finite else None
+    return (min(0.0, *finite), max(finite) or 1.0) if finite else None
 
 
 def chart(

@@ -127,17 +127,17 @@ def test_every_nth_slice_is_taken_in_both_the_inventory_and_the_images(tmp_path,
 
 def test_masks_hold_the_places_of_the_configured_lesions(tmp_path):
     write(tmp_path)
-    inventory, images = read_all(tmp_path, lesions=["ped", "irf"], labels=["irf", "no_fluid"])
+    inventory, images = read_all(tmp_path, lesions=["ped", "srf"], labels=["irf", "no_fluid"])
     masks = np.array([image.mask for image in images])
     np.testing.assert_array_equal(masks == 1, REFERENCE == 3)
-    np.testing.assert_array_equal(masks == 2, REFERENCE == 1)
+    np.testing.assert_array_equal(masks == 2, REFERENCE == 2)
     assert masks.max() == 2
-    # Labels are of the reference: a slice with SRF alone has fluid, whatever is segmented.
+    # Labels are of the reference: a slice with IRF alone has fluid, whatever is segmented.
     assert [c for c in inventory if c.startswith(("label", "pixels"))] == [
         "label_irf",
         "label_no_fluid",
         "pixels_ped",
-        "pixels_irf",
+        "pixels_srf",
     ]
     assert inventory["label_no_fluid"].tolist() == [1, 0, 0, 0]
 

@@ -53,11 +53,11 @@ def moved(draw, images, masks, *args, **kwargs):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("flips", "dims"), [((0, 0), ()), ((1, 0), (-1,)), ((0, 1), (-2,)), ((1, 1), (-2, -1))]
+    ("horizontal", "vertical", "dims"), [(0, 0, ()), (1, 0, (-1,)), (0, 1, (-2,)), (1, 1, (-2, -1))]
 )
-def test_flips_alone_are_exact(size, flips, dims):
+def test_flips_alone_are_exact(size, horizontal, vertical, dims):
     images, masks = batch(*size)
-    chances = {"horizontal_flip": float(flips[0]), "vertical_flip": float(flips[1])}
+    chances = {"horizontal_flip": float(horizontal), "vertical_flip": float(vertical)}
     moved_images, moved_masks = augmented(images, masks, **chances)
     assert torch.equal(moved_masks, masks.flip(dims))
     # Interpolation weights carry the rounding of coordinates: 1e-7 of up to `size` pixels.
