@@ -31,6 +31,15 @@ METRIC_TASK: dict[str, Task] = {
     "spe": "classification",
 }
 
+# What each source annotates, and so what `lesions` and `labels` may name.
+LESIONS = {"retouch": ("irf", "srf", "ped"), "isic2017": ("lesion",)}
+LABELS = {
+    "retouch": ("irf", "srf", "ped", "no_fluid"),
+    "isic2017": ("melanoma", "seborrheic_keratosis", "nevus"),
+}
+
+# Keys become rule names, folders and words of shell commands.
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -247,13 +256,13 @@ class Config(Section):
     seeds: Seeds
     select: Select
     data: Data
-    datasets: Annotated[dict[str, Dataset], Field(min_length=1)]
-    methods: Annotated[dict[str, Method], Field(min_length=1)]
+    datasets: Annotated[dict[Key, Dataset], Field(min_length=1)]
+    methods: Annotated[dict[Key, Method], Field(min_length=1)]
     training: Training
     evaluation: Evaluation
     statistics: Statistics
-    tables: dict[str, Table]
-    figures: dict[str, Figure]
+    tables: dict[Key, Table]
+    figures: dict[Key, Figure]
     presets: dict[str, dict[str, Any]] = {}
 
     @property
@@ -276,6 +285,10 @@ class Config(Section):
         of_dataset = overlaid(self.training, self.datasets[dataset].training)
         return overlaid(of_dataset, self.methods[method].training)
 
+    def given_dir(self, source: str) -> str | None:
+        """The folder of raw files that the configuration or the environment names, if any."""
+        return getattr(self.data, f"{source}_dir") or os.environ.get(f"{source.upper()}_DIR")
+
     def raw_dir(self, source: str) -> Path:
         """The folder with the raw files of `retouch` or `isic2017`.
 
@@ -284,13 +297,12 @@ class Config(Section):
         """
         if self.data.origin == "phantom":
             return self.results / "raw" / source
-        key, variable = f"{source}_dir", f"{source.upper()}_DIR"
-        given = getattr(self.data, key) or os.environ.get(variable)
+        given = self.given_dir(source)
         if not given:
             raise ConfigError(
-                f"data.{key} is not set, and neither is ${variable}: preset `{self.preset}` reads "
-                f"real data. Set one of them to the folder that holds the {source} files "
-                "(docs/data.md says which), or run preset=demo, which needs no data."
+                f"data.{source}_dir is not set, and neither is ${source.upper()}_DIR: preset "
+                f"`{self.preset}` reads real data. Set one of them to the folder that holds the "
+                f"{source} files (docs/data.md says which), or run preset=demo, which needs no data."
             )
         return Path(given)
 

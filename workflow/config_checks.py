@@ -1,12 +1,13 @@
 """What one part of the configuration says of another: names must exist, sizes must fit."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from workflow.cells import runs, table_cells
-from workflow.config import METRIC_TASK, Config, Training, overlaid
+from workflow.config import LABELS, LESIONS, METRIC_TASK, Config, Training, overlaid
 from workflow.config_errors import describe, unknown
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 def cross_check(config: Config) -> list[str]:
     """Every contradiction between keys, one line each; empty if there is none."""
-    problems = [*_names(config), *_modules(config), *_splits(config), *_overrides(config)]
+    checks = (_names, _modules, _annotated, _splits, _overrides)
+    problems = [problem for check in checks for problem in check(config)]
     return problems or [*_tasks(config), *_sizes(config), *_weights(config), *_something(config)]
 
 
@@ -58,13 +60,38 @@ def _names(config: Config) -> Iterator[str]:
 
 
 def _modules(config: Config) -> Iterator[str]:
+    """Each method's module must be there, with a `build` that takes its options."""
     for name, method in config.methods.items():
-        # A file test, not an import: importing a network means importing torch.
-        if not (ROOT / method.module.replace(".", "/")).with_suffix(".py").is_file():
+        # The file is read, not imported: importing a network means importing torch.
+        file = (ROOT / method.module.replace(".", "/")).with_suffix(".py")
+        taken = _build_options(file) if file.is_file() else None
+        if taken is None:
             yield (
-                f"methods.{name}.module: found {method.module!r}, but there is no such file; "
-                "expected a module with build(), such as baselines.unetpp"
+                f"methods.{name}.module: found {method.module!r}, but there is no such file with "
+                "a function build(); expected a module such as baselines.unetpp"
             )
+            continue
+        for option in method.options:
+            if option not in taken:
+                yield f"methods.{name}.options: {unknown(option, taken)}"
+
+
+def _build_options(file: Path) -> set[str] | None:
+    """The options that a module's `build` takes beside the sizes; None if it has no `build`."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            named = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+            return named - {"image_size", "n_seg", "n_cls"}
+    return None
+
+
+def _annotated(config: Config) -> Iterator[str]:
+    """Lesions and labels must be among those that the data set's source annotates."""
+    for name, dataset in config.datasets.items():
+        for key, allowed in (("lesions", LESIONS), ("labels", LABELS)):
+            for value in getattr(dataset, key):
+                if value not in allowed[dataset.source]:
+                    yield f"datasets.{name}.{key}: {unknown(value, allowed[dataset.source])}"
 
 
 def _splits(config: Config) -> Iterator[str]:

@@ -44,7 +44,8 @@ def data_fingerprint(config: Config, dataset: str, step: str) -> str:
     # A committed split may be edited without its name changing.
     committed = Path(definition.split)
     values["split_file"] = committed.read_text() if committed.is_file() else None
-    values["data"] = config.data.model_dump()
+    values["volumes"] = [config.data.val_volumes, config.data.test_volumes]
+    values["origin"] = [config.data.origin, config.given_dir(definition.source)]
     sources = {"retouch": "workflow.data.retouch", "isic2017": "workflow.data.isic2017"}
     modules = {
         "inventory": [sources[definition.source]],
@@ -57,7 +58,8 @@ def data_fingerprint(config: Config, dataset: str, step: str) -> str:
 def phantom_fingerprint(config: Config, source: str) -> str:
     """Of the phantom raw files of one source."""
     modules = {"retouch": "workflow.data.phantom.retina", "isic2017": "workflow.data.phantom.skin"}
-    return digest(config.data.phantom.model_dump(), modules[source])
+    wanted = config.data.phantom.model_dump(include={"seed", source})
+    return digest(wanted, modules[source])
 
 
 def run_fingerprint(config: Config, dataset: str, method: str) -> str:

@@ -29,6 +29,8 @@ def release_stale_lock() -> bool:
     """Remove the lock of a run that was killed on this host; True if there was one."""
     if not (LOCKS.is_dir() and any(LOCKS.iterdir()) and OWNER.is_file()):
         return False
+    if max(lock.stat().st_mtime for lock in LOCKS.iterdir()) > OWNER.stat().st_mtime:
+        return False  # locked after that run wrote itself down: another has begun since
     owner = read_json(OWNER)
     if owner["host"] != socket.gethostname() or _alive(owner["pid"], owner["started"]):
         return False

@@ -9,7 +9,11 @@ from workflow.timing import Cost, costs, show, training_seconds
 def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch, capsys) -> None:
     config = load_config(repo / "config.yaml", {"preset": "smoke"})
     monkeypatch.chdir(tmp_path)
-    for name, seconds in (("train/isic2017/unetpp/seed0", 12.0), ("train/a", 8.0), ("table/I", 4.0)):
+    for name, seconds in (
+        ("train/isic2017/unetpp/seed0", 12.0),
+        ("train/a", 8.0),
+        ("table/I", 4.0),
+    ):
         write_text(config.results / "benchmarks" / f"{name}.tsv", f"s\tcpu_time\n{seconds}\t1.0\n")
     write_json(paths.run(config, "isic2017", "unetpp", 0) / "run.json", {"wall_seconds": 15.0})
     assert costs(config) == [Cost("train", 2, 20.0), Cost("table", 1, 4.0)]

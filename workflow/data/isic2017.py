@@ -105,7 +105,9 @@ class _Folder:
         self.path = path
         self._zip = zipfile.ZipFile(path) if path.suffix == ".zip" else None
         members = self._zip.namelist() if self._zip else [f.name for f in path.iterdir()]
-        self._members = {PurePosixPath(member).name: member for member in members}
+        named = {PurePosixPath(member).name: member for member in members}
+        # Archives packed on a Mac hold a "._" shadow of each file.
+        self._members = {name: m for name, m in named.items() if not name.startswith("._")}
 
     @property
     def names(self) -> set[str]:

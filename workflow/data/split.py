@@ -59,7 +59,10 @@ def read_split(path: Path) -> pd.DataFrame:
     Raises:
         DataError: a column is missing, an id occurs twice, or a value is not allowed.
     """
-    split = pd.read_csv(path, dtype=str)
+    try:
+        split = pd.read_csv(path, dtype=str)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path}: the file is empty; expected columns id, split") from None
     missing = {"id", "split"} - set(split.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; expected id, split")
@@ -68,6 +71,8 @@ def read_split(path: Path) -> pd.DataFrame:
     twice = split["id"][split["id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: id {twice.iloc[0]} occurs twice; one group has one split")
+    if split["id"].isna().any():
+        raise DataError(f"{path}: a row has no id; each row names a group and its split")
     for column, allowed in (("split", SPLITS), ("tasks", TASKS)):
         wrong = split.loc[~split[column].isin(allowed)]
         if len(wrong):

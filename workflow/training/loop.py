@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from workflow.config import Training
+from workflow.data.errors import DataError
 from workflow.device import autocast, on_device
 from workflow.evaluation.counts import jaccard_where_present, pixel_counts
 from workflow.images import DeviceImages
@@ -68,6 +69,9 @@ class Trainer:
         seed: decides initialisation, order, augmentation and dropout.
         precision: format of the forward pass; weights and losses are float32.
         validation_batch: batch size of validation.
+
+    Raises:
+        DataError: there are too few training images for a batch.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class Trainer:
         self.order = torch.Generator().manual_seed(stream(seed, "order"))
         self.motion = torch.Generator().manual_seed(stream(seed, "motion"))
         self.batches = _batches(len(splits.train), training.batch_size)
+        if not self.batches:
+            raise DataError("the training split has one image, and a batch takes two or more")
         self.steps = training.epochs * self.batches
         if training.max_steps is not None:
             self.steps = min(self.steps, training.max_steps)
