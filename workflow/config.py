@@ -302,7 +302,7 @@ class Config(Section):
             raise ConfigError(
                 f"data.{source}_dir is not set, and neither is ${source.upper()}_DIR: preset "
                 f"`{self.preset}` reads real data. Set one of them to the folder that holds the "
-                f"{source} files (docs/data.md says which), or run preset=demo, which needs no data."
+                f"{source} files (docs/data.md says which), or run preset=demo, which needs none."
             )
         return Path(given)
 
