@@ -1,5 +1,12 @@
 """What many tests share: the repository's root, and two tiny prepared data sets."""
 
+import os
+
+# Before torch is imported: several tests run at a time, and a thread that spins while it waits
+# takes the processor from the others' (a step took ten times as long).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from contextlib import chdir
 from pathlib import Path
 

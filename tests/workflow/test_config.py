@@ -114,7 +114,7 @@ def test_overrides_win_over_the_preset_which_wins_over_the_file():
     config = load_config(overrides=changed)
     assert config.training.epochs == 3
     # Neighbouring keys keep what the preset and the file say.
-    assert (config.training.max_steps, config.training.batch_size) == (12, 8)
+    assert (config.training.max_steps, config.training.batch_size) == (6, 8)
 
 
 def test_a_run_takes_the_common_then_the_data_sets_then_the_methods_protocol():

@@ -327,7 +327,7 @@ def test_evaluation_changes_with_the_pixel_scale_and_the_network_only():
 
     assert evaluation() == evaluation(("evaluation.threshold", 0.1), ("training.threads", 1))
     assert evaluation() != evaluation(("training.normalize", "none"))
-    assert evaluation() != evaluation(("methods.unetpp.module", "baselines.vit"))
+    assert evaluation() != evaluation(("methods.unetpp.module", "baselines.deeplabv3plus"))
 
 
 def test_editing_the_committed_split_changes_the_data_and_not_the_protocol(tmp_path):

@@ -71,7 +71,7 @@ def paper_config(**changes):
     for row in printed_rows():
         tasks.setdefault(row["method"], set()).add(row["task"])
     for name, does in tasks.items():
-        entry = {"title": name, "module": "workflow.cells", "tasks": sorted(does)}
+        entry = {"title": name, "module": "baselines.vit", "tasks": sorted(does)}
         raw["methods"].setdefault(name, {**entry, "sizes": {"multiple_of": 1, "minimum": 1}})
     for key, names in PAPER_ROWS.items():
         raw["tables"][key]["rows"] = [
@@ -95,7 +95,7 @@ def small_raw(**changes):
     sizes = {"multiple_of": 1, "minimum": 1}
 
     def method(title, *tasks):
-        return {"title": title, "module": "workflow.cells", "tasks": tasks, "sizes": sizes}
+        return {"title": title, "module": "baselines.vit", "tasks": tasks, "sizes": sizes}
 
     both = ("segmentation", "classification")
     raw["methods"] = {
