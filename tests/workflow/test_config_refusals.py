@@ -65,7 +65,7 @@ BAD = [
     ("methods.unetpp.options", {"encodr": "x"}, "unknown name 'encodr'; did you mean 'encoder'?"),
     ("datasets.isic2017.labels", ["irf"], "unknown name 'irf'. Allowed: melanoma, nevus, seb"),
     ("datasets.isic2017.lesions", ["mole"], "unknown name 'mole'"),
-    ("tables.my table", {"caption": "x"}, "String should match pattern"),
+    ("tables.my table", {"caption": "x"}, "found 'my table'; String should match pattern"),
     ("methods.unetpp.tasks.0", ["detect"], "found 'detect'; Input should be 'segmentation' or 'c"),
     ("methods.unetpp.sizes.multiple_of", 0, "found 0; Input should be greater than 0"),
     ("methods.unetpp.optons", {}, "unknown name 'optons'; did you mean 'options'? Allowed: mod"),
