@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -74,15 +73,7 @@ def test_a_warm_job_ends_as_a_fresh_one_does(server, argument) -> None:
 
 
 def test_a_client_that_is_ended_takes_its_job_along(server, tmp_path) -> None:
-    folder, variables, _ = server
-    mark = tmp_path / "pid"
-    client = subprocess.Popen(
-        [sys.executable, "-m", "workflow.launch", "jobs.job", "wait", str(mark)],
-        cwd=folder,
-        env=variables,
-        stdout=subprocess.DEVNULL,
-    )
-    job = psutil.Process(int(wait_for(mark)))
+    client, job = waiting_job(server, tmp_path)
     client.send_signal(signal.SIGTERM)
     assert client.wait(timeout=20) == 128 + signal.SIGTERM
     psutil.wait_procs([job], timeout=20)
@@ -90,15 +81,8 @@ def test_a_client_that_is_ended_takes_its_job_along(server, tmp_path) -> None:
 
 
 def test_a_job_killed_from_outside_counts_as_in_a_shell(server, tmp_path) -> None:
-    folder, variables, _ = server
-    mark = tmp_path / "pid"
-    client = subprocess.Popen(
-        [sys.executable, "-m", "workflow.launch", "jobs.job", "wait", str(mark)],
-        cwd=folder,
-        env=variables,
-        stdout=subprocess.DEVNULL,
-    )
-    os.kill(int(wait_for(mark)), signal.SIGKILL)
+    client, job = waiting_job(server, tmp_path)
+    job.kill()
     assert client.wait(timeout=20) == 128 + signal.SIGKILL
 
 
@@ -114,10 +98,18 @@ def test_inside_a_slurm_job_nothing_is_shared(server) -> None:
     assert launch(inside, "4").returncode == 4
 
 
-def wait_for(mark: Path) -> str:
+def waiting_job(server, tmp_path) -> tuple[subprocess.Popen, psutil.Process]:
+    """A client whose job has begun and waits, and that job."""
+    folder, variables, _ = server
+    mark = tmp_path / "pid"
+    client = subprocess.Popen(
+        [sys.executable, "-m", "workflow.launch", "jobs.job", "wait", str(mark)],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if mark.exists() and mark.read_text():
-            return mark.read_text()
+    while not (mark.exists() and mark.read_text()):
+        assert time.monotonic() < deadline, "the job never began"
         time.sleep(0.05)
-    raise TimeoutError(mark)
+    return client, psutil.Process(int(mark.read_text()))
