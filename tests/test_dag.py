@@ -200,7 +200,7 @@ def test_real_data_that_is_not_there_is_asked_for_by_name(tmp_path: Path) -> Non
         ["snakefmt", "--check", "Snakefile", "workflow/rules"],
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pyright"],
+        ["basedpyright"],
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
