@@ -4,6 +4,7 @@ One type for single-task and multi-task methods, so that training and evaluation
 kind of network they hold: a task that a method does not do is ``None``.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -17,7 +18,10 @@ class Prediction(NamedTuple):
             the background, or ``None`` where the method does not segment.
         classification: Logits ``[B, n_cls]``, one independent yes/no label each, or ``None``
             where the method does not classify.
+        auxiliary: Further outputs that only a training loss of the method's own reads, by name;
+            ``None`` in evaluation and for most methods.
     """
 
     segmentation: Tensor | None
     classification: Tensor | None
+    auxiliary: Mapping[str, tuple[Tensor, ...]] | None = None

@@ -1,12 +1,20 @@
-"""What the documents show works as it stands there."""
+"""What the documents show works as it stands there: a method is added as a reader would add it."""
 
+import csv
 import re
+import subprocess
+import sys
+from pathlib import Path
 
-import torch
-import yaml
+import pytest
 
-from tests.workspace import ROOT
-from workflow.config import Method
+from tests.workspace import ROOT, copy_tree, environment, snakemake
+
+SMALL = (
+    "--config",
+    "preset=smoke",
+    "select={datasets: [isic2017], methods: [tiny, unetpp, control_oracle, control_prior]}",
+)
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -14,24 +22,51 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_example_of_a_method_builds_and_predicts() -> None:
-    (source,) = blocks("adding-a-method.md", "python")
-    module: dict = {}
-    exec(source, module)
-    for n_seg, n_cls in ((3, 3), (1, None), (None, 2)):
-        network = module["build"](image_size=16, n_seg=n_seg, n_cls=n_cls, width=4)
-        prediction = network(torch.rand(2, 3, 16, 16))
-        shapes = [None if part is None else tuple(part.shape) for part in prediction]
-        assert shapes == [
-            None if n_seg is None else (2, n_seg + 1, 16, 16),
-            None if n_cls is None else (2, n_cls),
-        ]
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree with the example's file and entry, in which a small run was made."""
+    folder = copy_tree(tmp_path_factory.mktemp("added"))
+    (source,), (entry,) = (
+        blocks("adding-a-method.md", "python"),
+        blocks("adding-a-method.md", "yaml"),
+    )
+    assert source.count("\n") <= 60
+    (folder / "baselines" / "tiny.py").write_text(source)
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("\nmethods:\n", f"\nmethods:\n{entry}", 1))
+    done = snakemake(folder, *SMALL)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return folder
 
 
-def test_the_example_of_an_entry_is_one() -> None:
-    entry, row = (yaml.safe_load(block) for block in blocks("adding-a-method.md", "yaml"))
-    assert Method.model_validate(entry["tiny"]).options == {"width": 32}
-    assert row == [{"title": "Tiny", "method": "tiny"}]
+def test_an_added_method_is_trained_and_scored_in_its_table(added: Path) -> None:
+    assert (added / "results/smoke/runs/isic2017/tiny/seed0/weights.safetensors").is_file()
+    with (added / "results/smoke/tables/table_IV.csv").open() as stream:
+        cells = [line for line in csv.DictReader(stream) if line["method"] == "tiny"]
+    assert [cell["metric"] for cell in cells] == ["ji", "dsc", "acc", "sen", "spe"]
+    assert all(cell["state"] == "value" and float(cell["mean"]) >= 0 for cell in cells)
+    assert {(cell["row"], cell["setup"]) for cell in cells} == {("Tiny", "unified, random")}
+
+
+def test_an_added_method_is_in_the_report(added: Path) -> None:
+    report = added / "results/smoke/report"
+    assert "Tiny" in (report / "tables/IV.html").read_text()
+    assert "Tiny on ISIC 2017" in (report / "runs/isic2017--tiny.html").read_text()
+    assert "Between the controls" in (report / "index.html").read_text()
+
+
+def test_the_contract_holds_for_an_added_method_unasked(added: Path) -> None:
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "-q", "tests/baselines", "-k", "tiny"],
+        cwd=added,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert tested.returncode == 0, tested.stdout[-4000:]
+    passed = re.search(r"(\d+) passed", tested.stdout)
+    assert passed is not None
+    assert int(passed.group(1)) >= 15
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

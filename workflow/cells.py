@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from workflow.config import METRIC_TASK, ColumnGroup, Config, Row
+from workflow.config import Config
+from workflow.config_sections import METRIC_TASK, ColumnGroup, Row
 
 
 class Cell(NamedTuple):

@@ -7,17 +7,31 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from workflow.cells import runs, table_cells
-from workflow.config import LABELS, LESIONS, METRIC_TASK, Config, Training, overlaid
+from workflow.config import Config
 from workflow.config_errors import describe, unknown
+from workflow.config_sections import LABELS, LESIONS, METRIC_TASK
+from workflow.protocol import Training, overlaid
 
 ROOT = Path(__file__).parents[1]
+# Values of keys of `training` that only methods of these tasks can be trained with.
+TASKS_OF_CHOICE = {
+    "multi_adaptive": {"segmentation", "classification"},
+    "conditional": {"classification"},
+    "connectivity": {"segmentation"},
+}
 
 
 def cross_check(config: Config) -> list[str]:
     """Every contradiction between keys, one line each; empty if there is none."""
-    checks = (_names, _modules, _annotated, _splits, _overrides)
+    checks = (_names, _modules, _annotated, _splits, _overrides, _pretrained)
     problems = [problem for check in checks for problem in check(config)]
-    return problems or [*_tasks(config), *_sizes(config), *_weights(config), *_something(config)]
+    return problems or [
+        *_tasks(config),
+        *_sizes(config),
+        *_weights(config),
+        *_protocols(config),
+        *_something(config),
+    ]
 
 
 def _names(config: Config) -> Iterator[str]:
@@ -32,6 +46,11 @@ def _names(config: Config) -> Iterator[str]:
         yield from check("select.datasets", "dataset", name)
     for name in config.select.methods or []:
         yield from check("select.methods", "method", name)
+    results = [key for key, table in config.tables.items() if table.kind == "results"]
+    for name, method in config.methods.items():
+        for key in method.tables:
+            if key not in results:
+                yield f"methods.{name}.tables: {unknown(key, results)}"
     for key, figure in config.figures.items():
         for name in figure.datasets:
             yield from check(f"figures.{key}.datasets", "dataset", name)
@@ -62,6 +81,8 @@ def _names(config: Config) -> Iterator[str]:
 def _modules(config: Config) -> Iterator[str]:
     """Each method's module must be there, with a `build` that takes its options."""
     for name, method in config.methods.items():
+        if method.module is None:
+            continue
         # The file is read, not imported: importing a network means importing torch.
         file = (ROOT / method.module.replace(".", "/")).with_suffix(".py")
         taken = _build_options(file) if file.is_file() else None
@@ -71,9 +92,11 @@ def _modules(config: Config) -> Iterator[str]:
                 "a function build(); expected a module such as baselines.unetpp"
             )
             continue
-        for option in method.options:
-            if option not in taken:
-                yield f"methods.{name}.options: {unknown(option, taken)}"
+        given = {"options": method.options, "native.options": getattr(method.native, "options", {})}
+        for key, options in given.items():
+            for option in options:
+                if option not in taken:
+                    yield f"methods.{name}.{key}: {unknown(option, taken)}"
 
 
 def _build_options(file: Path) -> set[str] | None:
@@ -107,12 +130,33 @@ def _splits(config: Config) -> Iterator[str]:
 
 def _overrides(config: Config) -> Iterator[str]:
     """The partial protocols of data sets and methods must be keys of `training`."""
-    for section, entries in (("datasets", config.datasets), ("methods", config.methods)):
-        for name, entry in entries.items():
-            try:
-                overlaid(config.training, entry.training)
-            except ValidationError as error:
-                yield describe(error, Training, f"{section}.{name}.training")
+    layers = [(f"datasets.{k}.training", entry.training) for k, entry in config.datasets.items()]
+    for name, method in config.methods.items():
+        layers.append((f"methods.{name}.training", method.training))
+        if method.native:
+            layers.append((f"methods.{name}.native.training", method.native.training))
+    for where, layer in layers:
+        try:
+            overlaid(config.training, layer)
+        except ValidationError as error:
+            yield describe(error, Training, where)
+
+
+def _pretrained(config: Config) -> Iterator[str]:
+    for name, method in config.methods.items():
+        given = method.pretrained
+        if method.pretraining and given != "none":
+            yield (
+                f"methods.{name}.pretrained: found {given!r}, but {name} starts from its own "
+                "`pretraining`; expected none, or set pretraining to null"
+            )
+            continue
+        known = given == "none" or given.startswith("hub:") or Path(given).is_file()
+        if not known:
+            yield (
+                f"methods.{name}.pretrained: found {given!r}, and there is no such file; expected "
+                "none, the path of a .safetensors or .pth file, or hub: and a name of timm's hub"
+            )
 
 
 def _tasks(config: Config) -> Iterator[str]:
@@ -147,6 +191,29 @@ def _weights(config: Config) -> Iterator[str]:
                 f"training.loss.class_weights for {dataset}: found {len(weights)} weights; "
                 f"expected one for each of its labels: {', '.join(labels)}"
             )
+
+
+def _protocols(config: Config) -> Iterator[str]:
+    """Some choices of the protocol are for a task, and so for methods that do it."""
+    for dataset, method in runs(config):
+        training, tasks = config.training_for(dataset, method), config.methods[method].tasks
+        sides = config.methods[method].network_options.get("side_outputs")
+        if training.loss.segmentation_form == "connectivity" and not sides:
+            yield (
+                f"training.loss.segmentation_form for {method}: found connectivity, which is a "
+                "loss of RetiFluidNet's side outputs; set options: {side_outputs: true}"
+            )
+        for key, value in (
+            ("optimizer", training.optimizer),
+            ("loss.classification_form", training.loss.classification_form),
+            ("loss.segmentation_form", training.loss.segmentation_form),
+        ):
+            needed = TASKS_OF_CHOICE.get(value, set())
+            if needed - set(tasks):
+                yield (
+                    f"training.{key} for {method}: found {value}, which is for "
+                    f"{' and '.join(sorted(needed))}; {method} does {' and '.join(tasks)}"
+                )
 
 
 def _something(config: Config) -> Iterator[str]:

@@ -46,7 +46,8 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
 
 def _is_branch(part: str | int) -> bool:
     """Whether pydantic put this into the location to name a branch of a union, not a key."""
-    return isinstance(part, str) and ("[" in part or part in {"function-after", "int", "float"})
+    branches = {"function-after", "int", "float", "constrained-float"}
+    return isinstance(part, str) and ("[" in part or part in branches)
 
 
 def _fields_at(model: type[BaseModel], location: list[str | int]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from workflow.config import Training
 from workflow.config_errors import ConfigError
+from workflow.protocol import Training
 
 # Without one of these a processor emulates bf16, slower than float32.
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}

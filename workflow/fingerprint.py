@@ -25,16 +25,19 @@ NOT_HASHED = {
     "workflow.config",
     "workflow.config_checks",
     "workflow.config_errors",
+    "workflow.config_sections",
     "workflow.data.source",
     "workflow.files",
     "workflow.fingerprint",
     "workflow.methods",
     "workflow.paths",
+    "workflow.protocol",
+    "workflow.provenance",
     "workflow.step",
     "workflow.training.record",
 }
 # Keys of `training` that choose where and in what portions a run is computed, not what.
-NOT_RESULT = {"device", "threads", "seeds_per_job"}
+NOT_RESULT = {"device", "threads", "seeds_per_job", "keep_weights"}
 
 
 def data_fingerprint(config: Config, dataset: str, step: str) -> str:
@@ -65,19 +68,60 @@ def phantom_fingerprint(config: Config, source: str) -> str:
 def run_fingerprint(config: Config, dataset: str, method: str) -> str:
     """Of a training run, seed aside: protocol, network, data set definition, code."""
     entry = config.methods[method]
+    if entry.module is None:
+        return control_fingerprint(config, dataset, method)
     values = {
         "training": config.training_for(dataset, method).model_dump(exclude=NOT_RESULT),
         "validation_batch_size": config.evaluation.batch_size,
-        "dataset": config.datasets[dataset].model_dump(exclude={"title", "training"}),
-        "method": entry.model_dump(include={"module", "options", "tasks"}),
+        "dataset": _definition(config, dataset),
+        "method": [entry.module, entry.network_options, entry.tasks],
+        "pretrained": _content(entry.pretrained),
+        "pretraining": pretraining_fingerprint(config, dataset, method)
+        if entry.pretraining
+        else None,
     }
     return digest(values, "workflow.training.train", entry.module)
+
+
+def superpixels_fingerprint(config: Config, dataset: str, method: str) -> str:
+    """Of the superpixels of training images, their number aside."""
+    settings = config.methods[method].pretraining
+    wanted = settings.model_dump(include={"images", "compactness"}) if settings else None
+    values = [wanted, _definition(config, dataset)]
+    return digest(values, "workflow.training.pretraining.superpixels")
+
+
+def pretraining_fingerprint(config: Config, dataset: str, method: str) -> str:
+    """Of a pretraining, seed aside: budget, network, data set definition, code."""
+    entry = config.methods[method]
+    values = {
+        "budget": entry.pretraining.model_dump() if entry.pretraining else None,
+        "computing": config.training_for(dataset, method).model_dump(
+            include={"precision", "determinism"}
+        ),
+        "dataset": _definition(config, dataset),
+        "method": [entry.module, entry.network_options],
+    }
+    return digest(values, "workflow.training.pretraining.pretrain", str(entry.module))
+
+
+def control_fingerprint(config: Config, dataset: str, method: str) -> str:
+    """Of the predictions of a control, seed aside."""
+    values = [config.methods[method].control, _definition(config, dataset)]
+    return digest(values, "workflow.evaluation.controls")
+
+
+def _definition(config: Config, dataset: str) -> dict[str, Any]:
+    """What a data set is, its title and its protocol aside."""
+    return config.datasets[dataset].model_dump(exclude={"title", "training"})
 
 
 def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
     """Of a run's counts and scores."""
     normalize = config.training_for(dataset, method).normalize
-    return digest(normalize, "workflow.evaluation.evaluate", config.methods[method].module)
+    module = config.methods[method].module
+    assert module is not None  # a control has predictions, and no network to evaluate
+    return digest(normalize, "workflow.evaluation.evaluate", module)
 
 
 def table_fingerprint(config: Config, key: str) -> str:
@@ -114,6 +158,12 @@ def assets() -> list[str]:
     """Hashes of what reporting reads beside its code: its templates and the printed numbers."""
     folders = (ROOT / "workflow" / "reporting" / name for name in ("published", "templates"))
     return [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
+
+
+def _content(pretrained: str) -> str:
+    """The hash of a file of weights, which may change under its name; else the name itself."""
+    file = Path(pretrained)
+    return sha256(file) if file.is_file() else pretrained
 
 
 def titles(config: Config, dataset: str, method: str) -> tuple[str, str]:

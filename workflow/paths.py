@@ -18,6 +18,33 @@ def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "runs" / dataset / method / f"seed{seed}"
 
 
+def superpixels(config: Config, dataset: str, method: str, count: int | str) -> Path:
+    """The label maps of one number of superpixels, of the training images."""
+    folder = config.results / "pretraining" / dataset / method
+    return folder / "superpixels" / f"{count}.npz"
+
+
+def all_superpixels(config: Config, dataset: str, method: str) -> list[Path]:
+    """The label maps of every number of superpixels that a pretraining may choose."""
+    settings = config.methods[method].pretraining
+    counts = settings.superpixels if settings else []
+    return [superpixels(config, dataset, method, count) for count in counts]
+
+
+def pretraining(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of what a run of a pretrained method starts from: weights.safetensors, policy.json."""
+    return config.results / "pretraining" / dataset / method / f"seed{seed}"
+
+
+def all_pretraining(config: Config, dataset: str, method: str, seeds: list[int]) -> list[Path]:
+    """What the runs of some seeds start from; no files where the method is not pretrained."""
+    if config.methods[method].pretraining is None:
+        return []
+    folders = [pretraining(config, dataset, method, seed) for seed in seeds]
+    names = ("weights.safetensors", "policy.json")
+    return [folder / name for folder in folders for name in names]
+
+
 def evaluation(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of one run's test results: counts.parquet, masks.npz."""
     return config.results / "evaluation" / dataset / method / f"seed{seed}"

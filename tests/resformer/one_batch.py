@@ -61,13 +61,15 @@ def batch_dice(logits: Tensor, mask: Tensor) -> float:
     return float(torch.stack(scores).min())
 
 
-def learn(network: nn.Module, *, lr: float, max_steps: int, size: int = SIZE) -> Learned:
+def learn(
+    network: nn.Module, *, lr: float, max_steps: int, size: int = SIZE, images: int = 4
+) -> Learned:
     """Train on the fixed batch until it is known by heart, in training mode throughout.
 
-    Only the tasks that the network does count. The images have three channels and the arithmetic
-    is bfloat16 where autocast allows, as in training.
+    Only the tasks that the network does count, on the first `images` of the batch. The images have
+    three channels and the arithmetic is bfloat16 where autocast allows, as in training.
     """
-    image, mask, labels = fixed_batch(size)
+    image, mask, labels = (part[:images] for part in fixed_batch(size))
     network.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0, fused=True)
     losses: list[float] = []

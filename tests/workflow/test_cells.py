@@ -7,7 +7,8 @@ import pytest
 
 from workflow import cells
 from workflow.cells import Run
-from workflow.config import METRIC_TASK, load_config
+from workflow.config import load_config
+from workflow.config_sections import METRIC_TASK
 
 PRINTED_TABLES = ("II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 # 22 methods and their variants, over the data sets that the paper shows each on.
@@ -49,15 +50,27 @@ def test_each_printed_number_of_a_configured_method_has_one_cell(paper, printed,
 
 def test_no_results_table_of_the_paper_is_missing(paper, printed):
     assert {row["table"] for row in printed} == set(PRINTED_TABLES)
-    assert cells.made_tables(paper) == ["I", *PRINTED_TABLES]
+    assert cells.made_tables(paper) == ["I", *PRINTED_TABLES, "controls"]
 
 
 def test_the_runs_are_the_printed_pairs_of_the_configured_methods(paper, printed):
     pairs = {(row["dataset"], row["method"]) for row in printed}
     expected = {pair for pair in pairs if pair[1] in paper.methods}
-    runs = cells.runs(paper)
-    assert len(runs) == len(set(runs)) == len(expected)
+    runs = [run for run in cells.runs(paper) if not run.method.startswith("control_")]
+    assert len(runs) == len(set(runs)) == len(expected) == PAIRS_OF_THE_PAPER
     assert set(runs) == expected
+
+
+def test_every_printed_method_is_configured(paper, printed):
+    assert {row["method"] for row in printed} <= set(paper.methods)
+
+
+def test_four_controls_are_made_on_every_data_set(paper):
+    names = [name for name in paper.methods if name.startswith("control_")]
+    assert set(cells.table_runs(paper, "controls")) == {
+        Run(dataset, name) for dataset in paper.datasets for name in names
+    }
+    assert len(names) == 4
 
 
 def test_each_tables_runs_are_those_of_its_cells(paper, printed):
@@ -141,7 +154,7 @@ def test_select_drops_rows_tables_figures_and_data_sets(repo):
 
 def test_selecting_one_data_set_leaves_the_others_tables_out(repo):
     config = preset(repo, "paper", select={"datasets": ["isic2017"]})
-    assert cells.made_tables(config) == ["IV", "VII"]
+    assert cells.made_tables(config) == ["IV", "VII", "controls"]
     assert {run.dataset for run in cells.runs(config)} == {"isic2017"}
 
 

@@ -16,8 +16,8 @@ def _at_the_root(monkeypatch, repo):
 
 # key, value, what the message says: the key, what was found, what is allowed
 BAD = [
-    ("preset", "papr", "found 'papr'; allowed: demo, smoke, paper, released, isic256"),
-    ("preset", ["demo"], "found ['demo']; allowed: demo, smoke, paper, released, isic256"),
+    ("preset", "papr", "found 'papr'; allowed: demo, demo_long, smoke, paper, released, isic256"),
+    ("preset", ["demo"], "found ['demo']; allowed: demo, demo_long, smoke, paper, released, "),
     ("velocity", 1, "unknown name 'velocity'. Allowed: data, datasets, evaluation"),
     ("seeds", [], "found []; List should have at least 1 item"),
     ("seeds", 0, "found 0; Input should be a valid list"),
@@ -29,7 +29,7 @@ BAD = [
         1,
         "unknown name 'learning_rte'; did you mean 'learning_rate'? Allowed: augmentation, batch",
     ),
-    ("training.loss.sum", 1, "unknown name 'sum'. Allowed: class_weights, classification, dice"),
+    ("training.loss.sum", 1, "unknown name 'sum'. Allowed: class_weights, classification, cla"),
     ("training.epochs", 0, "found 0; Input should be greater than 0"),
     ("training.epochs", "3.5", "found '3.5'; Input should be a valid integer"),
     ("training.batch_size", 1, "found 1; Input should be greater than or equal to 2"),
@@ -38,7 +38,7 @@ BAD = [
     ("training.betas.1", [0.9, 1.0], "found 1.0; Input should be less than 1"),
     ("training.betas.1", [0.9], "this key is missing"),
     ("training.warmup", 2, "found 2; Input should be less than or equal to 1"),
-    ("training.schedule", "step", "found 'step'; Input should be 'polynomial', 'cosine' or 'con"),
+    ("training.schedule", "step", "found 'step'; Input should be 'polynomial', 'cosine', 'const"),
     ("training.precision", "fp16", "found 'fp16'; Input should be 'auto', 'bf16' or 'float32'"),
     ("training.validation", "train", "found 'train'; Input should be 'val' or 'test'"),
     ("training.gradient_clip", -1, "found -1; Input should be greater than 0"),
@@ -68,7 +68,7 @@ BAD = [
     ("tables.my table", {"caption": "x"}, "found 'my table'; String should match pattern"),
     ("methods.unetpp.tasks.0", ["detect"], "found 'detect'; Input should be 'segmentation' or 'c"),
     ("methods.unetpp.sizes.multiple_of", 0, "found 0; Input should be greater than 0"),
-    ("methods.unetpp.optons", {}, "unknown name 'optons'; did you mean 'options'? Allowed: mod"),
+    ("methods.unetpp.optons", {}, "unknown name 'optons'; did you mean 'options'? Allowed: con"),
     ("evaluation.threshold", 1.5, "found 1.5; Input should be less than or equal to 1"),
     ("evaluation.decision", "argmax", "found 'argmax'; Input should be 'sigmoid' or 'softmax'"),
     ("statistics.decimals", 9, "found 9; Input should be less than or equal to 4"),
@@ -94,8 +94,8 @@ def test_refusals_name_the_key_the_value_and_what_is_allowed(key, value, message
         ("methods.unetpp.training", {"epochs": -1}, "epochs: found -1; Input should be greater"),
         (
             "datasets.isic2017.training",
-            {"loss": {"dice": 1}},
-            "loss.dice: unknown name 'dice'. Allowed: class_weights, classification, dice_smooth",
+            {"loss": {"sum": 1}},
+            "loss.sum: unknown name 'sum'. Allowed: class_weights, classification, classifica",
         ),
         ("datasets.isic2017", {"vendor": "Cirrus"}, "found {'title': 'ISIC 2017', 'source': "),
         ("datasets.isic2017", {"vendor": "Cirrus"}, None),

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from workflow.config import Dataset
+from workflow.config_sections import Dataset
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from workflow.config import Dataset
+from workflow.config_sections import Dataset
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage
 from workflow.files import sha256

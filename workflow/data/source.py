@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from workflow.config import Config, Dataset
+from workflow.config import Config
+from workflow.config_sections import Dataset
 
 
 class RawImage(NamedTuple):

@@ -1,59 +1,72 @@
-"""What knowing nothing scores: `python -m workflow.evaluation.controls CONFIG DATASET...`.
+"""Controls: `python -m workflow.evaluation.controls CONFIG DATASET METHOD SEED...`.
 
-Two controls that any network has to beat before its Dice means anything: one that calls every
-pixel background, and one that draws each pixel's class with its share of the training pixels.
-Prints them beside the saved runs of each data set.
+Predictions made without a network, saved and scored like any method's, that bracket the learned
+ones: an oracle, which knows the reference; `all_background`, which finds nothing; `class_prior`,
+which draws every pixel's class and every label with its share of the training split.
 """
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
+from torch import Tensor
 
-from workflow.cells import runs
+from workflow import paths
 from workflow.config import Config
-from workflow.data.arrays import NO_MASK, load_arrays
-from workflow.evaluation.counts import pixel_counts
-from workflow.evaluation.metrics import collect, segmentation_metrics
+from workflow.data.arrays import NO_MASK, Arrays, load_arrays
+from workflow.evaluation.evaluate import write_counts
+from workflow.files import write_json
+from workflow.provenance import provenance
 from workflow.step import run_step
 
-
-def controls(config: Config, dataset: str, seed: int = 0) -> dict[str, dict[str, float]]:
-    """control -> metric -> per cent, on the test images of a data set that have a mask."""
-    lesions = config.datasets[dataset].lesions
-    training = load_arrays(config, dataset, "train").masks
-    reference = np.array(load_arrays(config, dataset, "test").masks)
-    reference = reference[reference[:, 0, 0] != NO_MASK]
-    known = training[training[:, 0, 0] != NO_MASK]
-    share = np.bincount(known.ravel(), minlength=len(lesions) + 1) / known.size
-    drawn = np.random.default_rng(seed).choice(len(share), size=reference.shape, p=share)
-    guesses = {"all background": np.zeros_like(reference), "class prior": drawn}
-    return {name: _scores(guess, reference, lesions) for name, guess in guesses.items()}
+# A logit of certainty: its sigmoid is 1 in float32.
+CERTAIN = 100.0
 
 
-def _scores(guess: np.ndarray, reference: np.ndarray, lesions: list[str]) -> dict[str, float]:
-    counted = pixel_counts(torch.from_numpy(guess), torch.from_numpy(reference), len(lesions))
-    table = pd.DataFrame(counted.reshape(-1, 4).numpy(), columns=["tp", "fp", "fn", "tn"])
-    table["name"] = np.tile(lesions, len(reference))
-    return {metric: value for metric, (value, _) in segmentation_metrics(table).items()}
+def control_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
+    """Write the counts, masks and record of a control for each seed."""
+    kind = config.methods[method].control
+    assert kind is not None  # the rule asks for controls only
+    train, test = (load_arrays(config, dataset, split) for split in ("train", "test"))
+    shared = provenance(config, dataset, method)
+    for seed in map(int, seeds):
+        masks, logits = predictions(kind, train, test, seed)
+        folder = paths.evaluation(config, dataset, method, seed)
+        write_counts(config.datasets[dataset], test, masks, logits, folder)
+        record = {**shared, "seed": seed, "initialisation": "none", "parameters": 0}
+        write_json(paths.run(config, dataset, method, seed) / "run.json", record)
 
 
-def show(config: Config, *datasets: str) -> None:
-    """Print the controls and every saved run of the given data sets (all, if none is given)."""
-    lines = [("data set", "method", "seed", "JI", "DSC")]
-    for dataset in datasets or dict.fromkeys(run.dataset for run in runs(config)):
-        for name, scores in controls(config, dataset).items():
-            lines.append((dataset, name, "-", f"{scores['ji']:.1f}", f"{scores['dsc']:.1f}"))
-        found = collect(config, [run for run in runs(config) if run.dataset == dataset])
-        table = found.pivot_table(index=["method", "seed"], columns="metric", values="value")
-        for (method, seed), row in table.iterrows():  # pyright: ignore[reportGeneralTypeIssues]
-            if not np.isnan(row.get("dsc", np.nan)):
-                lines.append((dataset, method, str(seed), f"{row['ji']:.1f}", f"{row['dsc']:.1f}"))
-    for line in lines:
-        sys.stdout.write("{:<20}{:<26}{:>4}{:>7}{:>7}\n".format(*line))
+def predictions(
+    kind: Literal["oracle", "class_prior", "all_background"], train: Arrays, test: Arrays, seed: int
+) -> tuple[Tensor, Tensor]:
+    """What a control predicts for the test images.
+
+    Args:
+        kind: which control.
+        train: where `class_prior` counts pixels and labels; images without a mask do not count.
+        test: whose reference `oracle` returns.
+        seed: of the draws of `class_prior`.
+
+    Returns:
+        Classes uint8 `[N, H, W]` and logits float32 `[N, n_cls]`; an oracle's mask holds 255 where
+        there is no reference, and such images are not scored.
+    """
+    if kind == "oracle":
+        masks, labels = np.array(test.masks), np.array(test.labels, bool)
+    elif kind == "all_background":
+        masks, labels = np.zeros_like(test.masks), np.zeros(test.labels.shape, bool)
+    else:
+        random = np.random.default_rng(seed)
+        known = train.masks[train.masks[:, 0, 0] != NO_MASK]
+        share = np.bincount(known.ravel()) / known.size
+        masks = random.choice(len(share), size=test.masks.shape, p=share).astype(np.uint8)
+        labels = random.random(test.labels.shape) < train.labels.mean(axis=0)
+    logits = np.where(labels, CERTAIN, -CERTAIN).astype(np.float32)
+    return torch.from_numpy(masks), torch.from_numpy(logits)
 
 
 if __name__ == "__main__":
-    run_step(show, Path(sys.argv[1]), *sys.argv[2:])
+    run_step(control_seeds, Path(sys.argv[1]), *sys.argv[2:])

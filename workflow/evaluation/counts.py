@@ -31,6 +31,18 @@ def jaccard_where_present(counts: Tensor) -> Tensor:
         counts: `[N, n, 4]` as from `pixel_counts`.
     """
     tp, fp, fn, _ = counts.double().unbind(dim=-1)
-    held = (tp + fn) > 0
-    index = torch.where(held, tp / (tp + fp + fn).clamp(min=1), 0.0)
-    return torch.nanmean(index.sum(dim=0) / held.sum(dim=0))
+    return _mean_where(tp + fn > 0, tp / (tp + fp + fn).clamp(min=1))
+
+
+def dice_where_present(counts: Tensor) -> Tensor:
+    """Mean Dice per image, over the same images and lesions as `jaccard_where_present`.
+
+    Args:
+        counts: `[N, n, 4]` as from `pixel_counts`.
+    """
+    tp, fp, fn, _ = counts.double().unbind(dim=-1)
+    return _mean_where(tp + fn > 0, 2 * tp / (2 * tp + fp + fn).clamp(min=1))
+
+
+def _mean_where(held: Tensor, scores: Tensor) -> Tensor:
+    return torch.nanmean(torch.where(held, scores, 0.0).sum(dim=0) / held.sum(dim=0))

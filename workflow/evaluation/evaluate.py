@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow import paths
-from workflow.config import Config, Dataset
+from workflow.conditional import ConditionalLabels
+from workflow.config import Config
+from workflow.config_sections import Dataset
 from workflow.data.arrays import Arrays, load_arrays
 from workflow.device import autocast, choose_device, choose_precision, computing, on_device
 from workflow.evaluation.counts import pixel_counts
@@ -32,7 +34,11 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
     arrays = load_arrays(config, dataset, "test")
     images = to_device(arrays, training.normalize, device)
     with computing(training):
-        model = on_device(build_method(config, dataset, method), device).eval()
+        network = build_method(config, dataset, method)
+        if training.loss.classification_form == "conditional":
+            # What the labels' probabilities are mixed by comes with each seed's weights.
+            network = ConditionalLabels(network, torch.eye(len(config.datasets[dataset].labels)))
+        model = on_device(network, device).eval()
         for seed in seeds:
             weights = paths.run(config, dataset, method, seed) / "weights.safetensors"
             model.load_state_dict(load_file(weights, device=str(device)))
@@ -43,7 +49,7 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
                 choose_precision(training, device),
             )
             folder = paths.evaluation(config, dataset, method, seed)
-            _write(config.datasets[dataset], arrays, masks, logits, folder)
+            write_counts(config.datasets[dataset], arrays, masks, logits, folder)
 
 
 @torch.inference_mode()
@@ -76,9 +82,18 @@ SCHEMA = pa.schema(
 )
 
 
-def _write(
+def write_counts(
     definition: Dataset, arrays: Arrays, masks: Tensor | None, logits: Tensor | None, folder: Path
 ) -> None:
+    """Save what predictions of a test split count, and the predicted masks.
+
+    Args:
+        definition: the data set.
+        arrays: its test split.
+        masks: predicted classes uint8 `[N, H, W]`, None for a method that does not segment.
+        logits: float32 `[N, n_cls]`, None for a method that does not classify.
+        folder: where to write counts.parquet and masks.npz.
+    """
     index = pq.read_table(arrays.folder / "index.parquet")
     tables = []
     if masks is not None:

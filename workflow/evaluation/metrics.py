@@ -13,7 +13,8 @@ from scipy.special import expit
 
 from workflow import paths
 from workflow.cells import Run
-from workflow.config import Config, Evaluation
+from workflow.config import Config
+from workflow.config_sections import Evaluation
 
 COLUMNS = ["dataset", "method", "seed", "metric", "value", "n"]
 

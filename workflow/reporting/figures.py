@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from workflow import paths
 from workflow.cells import figure_runs
 from workflow.config import Config
-from workflow.config import Figure as FigureDefinition
 from workflow.config_errors import ConfigError
+from workflow.config_sections import Figure as FigureDefinition
 from workflow.reporting.cases import Case, choose_cases
 from workflow.reporting.figure_layout import Sheet, draw_sheet
 from workflow.reporting.lettering import DPI

@@ -93,9 +93,7 @@ def _group(laid: LaidRow, table: ReportTable, first: bool) -> list[str]:
 
 def _row(laid: LaidRow, table: ReportTable) -> list[str]:
     cells = [show(cell, table) for cell in laid.row.cells]
-    stub = [escape(laid.title) if laid.span else ""]
-    if laid.row.machine is not None:
-        stub.append(escape(laid.row.machine))
+    stub = [escape(laid.title) if laid.span else "", *map(escape, laid.row.stub)]
     lines = [_line([*stub, *(_ours(words, table) for words in cells)])]
     if any(words.printed or words.remark for words in cells):
         lines.append(_line([*[""] * len(stub), *(_below(words) for words in cells)]))

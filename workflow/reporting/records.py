@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from workflow import paths
 from workflow.cells import Run, runs
-from workflow.config import METRIC_TASK, Config
+from workflow.config import Config
+from workflow.config_sections import METRIC_TASK
 from workflow.files import read_json
 from workflow.reporting.tables import ResultCell, result_cell, values_by_cell
 

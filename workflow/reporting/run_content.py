@@ -6,11 +6,19 @@ from typing import Any, NamedTuple
 
 from workflow.reporting.curves import Chart, chart, limits
 from workflow.reporting.records import RunRecord, SeedRecord
-from workflow.reporting.wording import duration, known, memory, millions, number, score
+from workflow.reporting.wording import (
+    duration,
+    initialisation,
+    known,
+    memory,
+    millions,
+    number,
+    score,
+)
 
 # Label, key of run.json, and how it reads.
 FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("Initialisation", "initialisation", known),
+    ("Initialisation", "initialisation", initialisation),
     ("Parameters", "parameters", millions),
     ("Epoch kept", "best_epoch", known),
     ("Its validation score", "best_validation", score),

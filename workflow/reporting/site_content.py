@@ -14,6 +14,7 @@ from workflow import paths
 from workflow.cells import Run, chosen_datasets, dataset_rows, made_figures, made_tables, table_runs
 from workflow.config import Config
 from workflow.data.split import SPLITS
+from workflow.reporting.brackets import Bracket, brackets
 from workflow.reporting.dataset_table import build_dataset_table, read_manifests
 from workflow.reporting.notices import notices
 from workflow.reporting.printed import printed_results
@@ -50,6 +51,12 @@ class Content:
     records: list[RunRecord]
     tables: dict[str, ReportTable]
     manifests: dict[str, dict[str, Any]]
+    brackets: list[Bracket]
+
+    @property
+    def outside(self) -> list[Bracket]:
+        """The learned methods that do not lie between their controls, the lowest first."""
+        return sorted((b for b in self.brackets if not b.inside), key=lambda b: b.score - b.floor)
 
     @cached_property
     def notices(self) -> tuple[str, ...]:
@@ -154,6 +161,7 @@ def gather(config: Config, results: "pd.DataFrame") -> Content:
         records=read_records(config, results),
         tables=tables,
         manifests=read_manifests(config, chosen_datasets(config)),
+        brackets=brackets(config, results),
     )
 
 

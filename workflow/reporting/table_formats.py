@@ -16,7 +16,7 @@ from workflow.reporting.tables import FactCell, ReportTable, ResultCell, TableRo
 from workflow.reporting.templating import environment
 
 RESULT_COLUMNS = (
-    "table", "group", "row", "machine", "columns", "dataset", "method", "metric", "state",
+    "table", "group", "row", "machine", "setup", "columns", "dataset", "method", "metric", "state",
     "mean", "sd", "seeds", "expected_seeds", "missing_seeds", "undefined_seeds",
     "printed", "difference", "mark", "preset", "notice",
 )  # fmt: skip
@@ -55,6 +55,7 @@ def _result_record(row: TableRow, cell: ResultCell) -> dict[str, Any]:
     return {
         "group": row.group,
         "machine": row.machine,
+        "setup": row.setup,
         "dataset": cell.run.dataset if cell.run else None,
         "method": cell.run.method if cell.run else None,
         "metric": cell.metric,
@@ -91,9 +92,7 @@ def to_markdown(table: ReportTable) -> str:
     for laid in lay_out(table):
         if laid.group:
             lines.append(_md_row([f"**{_md(laid.group)}**", *[""] * (table.width - 1)]))
-        stub = [_md(laid.title) if laid.span else ""]
-        if laid.row.machine is not None:
-            stub.append(_md(laid.row.machine))
+        stub = [_md(laid.title) if laid.span else "", *map(_md, laid.row.stub)]
         lines.append(_md_row([*stub, *(_md_cell(show(cell, table)) for cell in laid.row.cells)]))
     second = ", second best in italics" if table.mark == "color" else ""
     marks = [f"Best in bold{second}."] if marked(table) else []

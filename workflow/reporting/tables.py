@@ -13,10 +13,12 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Literal
 
 from workflow.cells import Run, bind, table_cells
-from workflow.config import METRIC_TASK, Config, Row, Table
+from workflow.config import Config
 from workflow.config_errors import ConfigError
+from workflow.config_sections import METRIC_TASK, Row, Table
 from workflow.reporting.notices import notices
 from workflow.reporting.printed import PrintedKey
+from workflow.reporting.setup_text import HEADING, setup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,13 +107,25 @@ class ColumnSpan:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row: `group` heads the rows below it, `machine` is the data set's title if it varies."""
+    """One row of a table.
+
+    Attributes:
+        group: heads this row and those below it.
+        machine: the data set's title where it varies by row.
+        setup: recipe and initial weights of its methods; None in a summary of data sets.
+    """
 
     title: str
     group: str | None
     machine: str | None
     dataset: str | None
     cells: tuple[ResultCell | FactCell, ...]
+    setup: str | None = None
+
+    @property
+    def stub(self) -> tuple[str, ...]:
+        """What stands between the row's title and its cells."""
+        return tuple(text for text in (self.machine, self.setup) if text is not None)
 
 
 @dataclass(frozen=True)
@@ -172,7 +186,7 @@ def build_table(
     return ReportTable(
         key=key,
         caption=definition.caption,
-        stub=("Method", "Machine") if by_machine else ("Method",),
+        stub=("Method", *(["Machine"] if by_machine else []), HEADING),
         spans=_spans(definition, columns_kept),
         rows=tuple(_marked(grid, definition)),
         mark=definition.mark,
@@ -227,7 +241,9 @@ def _row(
             if next(number) in columns:
                 cells.append(_cell(config, key, run, metric, values, published))
     machine = config.datasets[row.dataset].title if row.dataset else None
-    return TableRow(row.title, row.group, machine, row.dataset, tuple(cells))
+    methods = [row.method] if row.method else list((row.methods or {}).values())
+    trained = setup(config, methods)
+    return TableRow(row.title, row.group, machine, row.dataset, tuple(cells), trained)
 
 
 def _cell(

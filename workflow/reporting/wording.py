@@ -38,6 +38,17 @@ def known(value: Any) -> str:
     return UNKNOWN if value is None else str(value)
 
 
+def initialisation(value: str | dict[str, Any] | None) -> str:
+    """What the weights started from: `random`, or a source and how much of it fitted."""
+    if not isinstance(value, dict):
+        return known(value)
+    source = f"{value.get('kind', '')} {value.get('source', '')}".strip()
+    random = ", ".join(value.get("left_random") or []) or "nothing"
+    if len(random) > 120:
+        random = f"{len(value['left_random'])} tensors"
+    return f"{source}: {value.get('matched')} of {value.get('tensors')} tensors; random: {random}"
+
+
 def score(value: float | dict[str, float | None] | None) -> str:
     """A validation score: one number, or `loss 0.41, ji 0.62` where several are recorded."""
     if isinstance(value, dict):

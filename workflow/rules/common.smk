@@ -16,7 +16,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
-validate(CONFIG.model_dump(mode="json"), "../config.schema.json")
+validate(CONFIG.model_dump(mode="json"), "../config.schema.json", set_default=False)
 
 CONFIG_FILE = str(CONFIG.results / "config.json")
 LOGS = str(CONFIG.results / "logs")
@@ -51,6 +51,17 @@ def packs():
     """The seeds of each job: `training.seeds_per_job` at a time."""
     size = CONFIG.training.seeds_per_job
     return [CONFIG.seeds[i : i + size] for i in range(0, len(CONFIG.seeds), size)]
+
+
+def kept(weights):
+    """Weights as outputs: kept, or deleted once they are evaluated, as the configuration says."""
+    return weights if CONFIG.training.keep_weights else temp(weights)
+
+
+def methods_that(learn):
+    """A pattern of the methods that are trained, or of those that are not: the controls."""
+    names = [name for name, entry in CONFIG.methods.items() if bool(entry.module) == learn]
+    return "|".join(names) or "none"
 
 
 def counts_of(runs):

@@ -1,4 +1,5 @@
-# Each network is run once over the test images; everything later reads the saved counts.
+# Each network is run once over the test images; everything later reads the saved counts. A control
+# has no network: its predictions are made and counted in one step.
 
 for pack in packs():
 
@@ -23,6 +24,10 @@ for pack in packs():
             f"{LOGS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
         benchmark:
             f"{BENCHMARKS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+        wildcard_constraints:
+            method=methods_that(learn=True),
+        # Soon after training, so that weights that are not kept go soon.
+        priority: 1
         conda:
             ENVIRONMENT
         threads: CONFIG.training.threads
@@ -39,4 +44,41 @@ for pack in packs():
             ),
         shell:
             "python -m workflow.launch workflow.evaluation.evaluate {params.config}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+
+    rule:
+        name:
+            "control_seed" + "_".join(map(str, pack))
+        input:
+            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+        output:
+            expand(
+                paths.evaluation(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
+                / "{file}",
+                seed=pack,
+                file=["counts.parquet", "masks.npz"],
+            ),
+            expand(
+                paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}") / "run.json",
+                seed=pack,
+            ),
+        log:
+            f"{LOGS}/control/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+        benchmark:
+            f"{BENCHMARKS}/control/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+        wildcard_constraints:
+            method=methods_that(learn=False),
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=8000,
+            runtime=30,
+        params:
+            config=CONFIG_FILE,
+            seeds=pack,
+            fingerprint=lambda wildcards: fingerprint.control_fingerprint(
+                CONFIG, wildcards.dataset, wildcards.method
+            ),
+        shell:
+            "python -m workflow.launch workflow.evaluation.controls {params.config}"
             " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"

@@ -8,16 +8,28 @@ for pack in packs():
             "train_seed" + "_".join(map(str, pack))
         input:
             CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            lambda wildcards, seeds=pack: paths.all_pretraining(
+                CONFIG, wildcards.dataset, wildcards.method, seeds
+            ),
         output:
+            kept(
+                expand(
+                    paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
+                    / "weights.safetensors",
+                    seed=pack,
+                )
+            ),
             expand(
                 paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}") / "{file}",
                 seed=pack,
-                file=["weights.safetensors", "history.csv", "run.json"],
+                file=["history.csv", "run.json"],
             ),
         log:
             f"{LOGS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
         benchmark:
             f"{BENCHMARKS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+        wildcard_constraints:
+            method=methods_that(learn=True),
         conda:
             ENVIRONMENT
         threads: CONFIG.training.threads

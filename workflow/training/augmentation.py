@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow.config import Augmentation
+from workflow.protocol import Augmentation
 
 
 def augment(

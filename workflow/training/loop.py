@@ -7,18 +7,21 @@ default generator, the order of images and the augmentation each from a generato
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from workflow.config import Training
+from workflow.conditional import ConditionalLabels, conditional_mixture
 from workflow.data.errors import DataError
 from workflow.device import autocast, on_device
-from workflow.evaluation.counts import jaccard_where_present, pixel_counts
+from workflow.evaluation.counts import dice_where_present, jaccard_where_present, pixel_counts
 from workflow.images import DeviceImages
+from workflow.protocol import Training
 from workflow.training.augmentation import augment
 from workflow.training.losses import class_weights, combined_loss
+from workflow.training.optimisers import make_stepper
 from workflow.training.schedule import learning_rate
 
 
@@ -38,6 +41,7 @@ class Epoch:
     train_loss_classification: float
     val_loss: float
     val_ji: float
+    val_dsc: float
     seconds: float
 
 
@@ -57,6 +61,14 @@ class Splits:
 
     train: DeviceImages
     val: DeviceImages
+
+
+class Validation(NamedTuple):
+    """Loss (mean over images), Jaccard index and Dice (0 to 1, NaN if undefined)."""
+
+    loss: float
+    jaccard: float
+    dice: float
 
 
 class Trainer:
@@ -85,19 +97,18 @@ class Trainer:
         validation_batch: int,
     ) -> None:
         torch.manual_seed(seed)
-        self.model = on_device(build(), splits.train.images.device)
+        network = build()
+        if training.loss.classification_form == "conditional":
+            network = ConditionalLabels(network, conditional_mixture(splits.train.labels))
+        self.model = on_device(network, splits.train.images.device)
         self.device = splits.train.images.device
+        if training.shuffle_labels:
+            splits = replace(splits, train=shuffled(splits.train, seed))
         self.splits = splits
         self.training = training
         self.precision = precision
         self.validation_batch = validation_batch
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=training.learning_rate,
-            betas=training.betas,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        self.stepper = make_stepper(self.model.parameters(), training)
         self.class_weights = class_weights(splits.train.labels, training.loss)
         self.order = torch.Generator().manual_seed(stream(seed, "order"))
         self.motion = torch.Generator().manual_seed(stream(seed, "motion"))
@@ -110,7 +121,7 @@ class Trainer:
         self.epochs = math.ceil(self.steps / self.batches)
 
     def run(self, report: Callable[[Epoch, int], None]) -> Trained:
-        """Train to the end, and keep the checkpoint that validates best.
+        """Train to the end, or until patience ends, and keep the checkpoint that validates best.
 
         Args:
             report: called after each epoch with its line and the number of epochs.
@@ -128,6 +139,8 @@ class Trainer:
                 best = line
                 weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             report(line, self.epochs)
+            if _exhausted(line, best, self.training):
+                break
         assert best is not None  # there is at least one epoch
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         return Trained(weights, parameters, history, best)
@@ -142,15 +155,15 @@ class Trainer:
         self.model.train()
         for step, rows in zip(steps, chosen.split(self.training.batch_size), strict=False):
             # Summed on the device: reading a loss here would make every step wait for it.
-            losses += self._step(step, rows) * len(rows)
+            losses += self.step(step, rows) * len(rows)
             images += len(rows)
         total, segmentation, classification = (losses / images).tolist()
-        validation, jaccard = self.validate()
-        rate = learning_rate(steps[-1], self.steps, self.training)
-        if not math.isfinite(total + validation):
+        validation = self.validate()
+        rate = learning_rate(steps[-1], self.steps, self.batches, self.training)
+        if not math.isfinite(total + validation.loss):
             raise TrainingDiverged(
-                f"epoch {epoch}: training loss {total}, validation loss {validation} at learning "
-                f"rate {rate:.3g}; lower training.learning_rate for this method, or set "
+                f"epoch {epoch}: training loss {total}, validation loss {validation.loss} at "
+                f"learning rate {rate:.3g}; lower training.learning_rate for this method, or set "
                 "training.gradient_clip"
             )
         return Epoch(
@@ -160,30 +173,25 @@ class Trainer:
             train_loss=total,
             train_loss_segmentation=segmentation,
             train_loss_classification=classification,
-            val_loss=validation,
-            val_ji=jaccard,
+            val_loss=validation.loss,
+            val_ji=validation.jaccard,
+            val_dsc=validation.dice,
             seconds=time.perf_counter() - start,
         )
 
-    def _step(self, step: int, rows: Tensor) -> Tensor:
+    def step(self, step: int, rows: Tensor) -> Tensor:
         """One optimiser step on the given images; returns the detached loss and its two parts."""
         images, masks, labels = self.splits.train.batch(rows.to(self.device))
         images, masks = augment(images, masks, self.training.augmentation, self.motion)
         with autocast(self.device, self.precision):
             prediction = self.model(images.contiguous(memory_format=torch.channels_last))
         loss = combined_loss(prediction, masks, labels, self.class_weights, self.training.loss)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.steps, self.training)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
-        if self.training.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
-        self.optimizer.step()
+        self.stepper.step(loss, learning_rate(step, self.steps, self.batches, self.training))
         return torch.stack(loss).detach()
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
-        """Validation loss (mean over images) and Jaccard index (0 to 1, NaN if undefined)."""
+    def validate(self) -> Validation:
+        """Loss and overlap on the validation images, which are never augmented or shuffled."""
         self.model.eval()
         split = self.splits.val
         losses = torch.zeros((), device=self.device)
@@ -198,8 +206,12 @@ class Trainer:
             if prediction.segmentation is not None:
                 lesions = prediction.segmentation.shape[1] - 1
                 counts.append(pixel_counts(prediction.segmentation.argmax(1), masks, lesions))
-        jaccard = jaccard_where_present(torch.cat(counts)).item() if counts else math.nan
-        return losses.item() / len(split), jaccard
+        loss = losses.item() / len(split)
+        if not counts:
+            return Validation(loss, math.nan, math.nan)
+        counted = torch.cat(counts)
+        jaccard, dice = jaccard_where_present(counted), dice_where_present(counted)
+        return Validation(loss, jaccard.item(), dice.item())
 
 
 def stream(seed: int, name: str) -> int:
@@ -213,7 +225,26 @@ def _batches(images: int, batch_size: int) -> int:
     return whole + (rest > 1)
 
 
+def shuffled(images: DeviceImages, seed: int) -> DeviceImages:
+    """Images with the mask and labels of another one each: a control, with nothing to learn.
+
+    They are passed on along one random circle through all images, so that none keeps its own.
+    """
+    generator = torch.Generator().manual_seed(stream(seed, "pairs"))
+    order = torch.randperm(len(images), generator=generator)
+    source = torch.empty_like(order)
+    source[order] = order.roll(1)
+    source = source.to(images.images.device)
+    return replace(images, masks=images.masks[source], labels=images.labels[source])
+
+
 def _score(epoch: Epoch, training: Training) -> float:
-    """What checkpoint selection maximises."""
-    by_jaccard = training.checkpoint == "ji" and not math.isnan(epoch.val_ji)
-    return epoch.val_ji if by_jaccard else -epoch.val_loss
+    """What checkpoint selection maximises; the loss decides where no image holds a lesion."""
+    score = {"loss": math.nan, "ji": epoch.val_ji, "dsc": epoch.val_dsc}[training.checkpoint]
+    return -epoch.val_loss if math.isnan(score) else score
+
+
+def _exhausted(epoch: Epoch, best: Epoch, training: Training) -> bool:
+    """Whether the run ends here, because patience has run out."""
+    waited = epoch.epoch - max(best.epoch, training.patience_from)
+    return training.patience is not None and waited >= training.patience

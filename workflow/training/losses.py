@@ -1,13 +1,21 @@
-"""The paper's loss, L = lambda1 * L_wce + lambda2 * L_dice (section III-C), and its parts."""
+"""The paper's loss, L = lambda1 * L_wce + lambda2 * L_dice (section III-C), and its parts.
 
-from typing import NamedTuple
+The other forms of the parts are those of the compared methods' authors (docs/fidelity.md).
+"""
+
+import functools
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from resformer.prediction import Prediction
-from workflow.config import Loss
+from workflow.protocol import Loss
+from workflow.training.connectivity import retifluidnet_loss
+
+# The axes of `[B, n + 1, H, W]` that one Dice ratio sums over.
+DICE_AXES = {"batch": (0, 2, 3), "image": (2, 3), "all": (0, 1, 2, 3)}
 
 
 class LossParts(NamedTuple):
@@ -21,7 +29,7 @@ class LossParts(NamedTuple):
 def combined_loss(
     prediction: Prediction, masks: Tensor, labels: Tensor, weights: Tensor | None, loss: Loss
 ) -> LossParts:
-    """The paper's loss of one batch, in float32 whatever the network computed in.
+    """The loss of one batch, in float32 whatever the network computed in.
 
     Args:
         prediction: logits `[B, n + 1, H, W]` and `[B, n_cls]`, either may be None.
@@ -32,32 +40,79 @@ def combined_loss(
     """
     segmentation = classification = torch.zeros((), device=masks.device)
     if prediction.segmentation is not None:
-        logits = prediction.segmentation.float()
-        segmentation = dice_loss(logits, masks, loss.dice_smooth)
-        if loss.focal:
-            segmentation = segmentation + loss.focal * focal_loss(logits, masks, loss.focal_gamma)
+        segmentation = segmentation_loss(prediction, masks, loss)
     if prediction.classification is not None:
         # Mean over labels, then images, of weight * binary cross entropy (multi-label CE).
         classification = F.multilabel_soft_margin_loss(
             prediction.classification.float(), labels, weights
         )
+        if loss.classification_form == "conditional":
+            classification = classification * labels.shape[1]
     total = loss.classification * classification + loss.segmentation * segmentation
     return LossParts(total, segmentation, classification)
 
 
-def dice_loss(logits: Tensor, masks: Tensor, smooth: float) -> Tensor:
-    """One minus the mean soft Dice over all n + 1 channels; sums run over the whole batch.
+def segmentation_loss(prediction: Prediction, masks: Tensor, loss: Loss) -> Tensor:
+    """The segmentation part; where the network supervises further outputs, the mean over all."""
+    main = prediction.segmentation
+    assert main is not None  # the caller asks of networks that segment
+    if loss.segmentation_form == "connectivity":
+        return retifluidnet_loss(prediction, masks)
+    side = prediction.auxiliary.get("side") if prediction.auxiliary else None
+    if not side:
+        return overlap_loss(main.float(), masks, loss)
+    losses = [overlap_loss(logits.float(), masks, loss) for logits in (main, *side)]
+    return torch.stack(losses).mean()
+
+
+def overlap_loss(logits: Tensor, masks: Tensor, loss: Loss) -> Tensor:
+    """Dice, cross entropy and focal loss of one output `[B, n + 1, H, W]`, each with its weight."""
+    terms = []
+    if loss.dice:
+        dice = dice_loss(logits, masks, loss.dice_smooth, form=loss.dice_form, over=loss.dice_over)
+        terms.append(loss.dice * dice)
+    if loss.cross_entropy:
+        terms.append(loss.cross_entropy * cross_entropy(logits, masks))
+    if loss.focal:
+        terms.append(loss.focal * focal_loss(logits, masks, loss.focal_gamma))
+    return functools.reduce(torch.add, terms)
+
+
+def dice_loss(
+    logits: Tensor,
+    masks: Tensor,
+    smooth: float | tuple[float, float],
+    *,
+    form: Literal["linear", "squared"] = "linear",
+    over: Literal["batch", "image", "all"] = "batch",
+) -> Tensor:
+    """One minus the mean soft Dice, 2 sum(p t) / (sum(p) + sum(t)), of all n + 1 channels.
 
     Args:
-        logits: `[B, n + 1, H, W]`.
-        masks: int64 `[B, H, W]`.
-        smooth: added to numerator and denominator, so that an absent class found absent scores 1.
+        logits: `[B, n + 1, H, W]`; p is their softmax.
+        masks: int64 `[B, H, W]`; t is 1 where they are the channel's class.
+        smooth: added to numerator and denominator, so that an absent class found absent scores 1;
+            a pair where the two differ.
+        form: `squared` has sum(p^2) in place of sum(p).
+        over: sums run over a class in the batch, over a class in one image, or over everything.
     """
+    above, below = smooth if isinstance(smooth, tuple) else (smooth, smooth)
     probabilities = logits.softmax(dim=1)
     reference = F.one_hot(masks, logits.shape[1]).movedim(-1, 1).to(probabilities.dtype)
-    overlap = (probabilities * reference).sum(dim=(0, 2, 3))
-    size = (probabilities + reference).sum(dim=(0, 2, 3))
-    return 1 - ((2 * overlap + smooth) / (size + smooth)).mean()
+    measured = probabilities.square() if form == "squared" else probabilities
+    overlap = (probabilities * reference).sum(dim=DICE_AXES[over])
+    size = (measured + reference).sum(dim=DICE_AXES[over])
+    return 1 - ((2 * overlap + above) / (size + below)).mean()
+
+
+def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """Mean over pixels of -log p, p the probability of the true class.
+
+    Written out because torch's own has no deterministic version on a GPU.
+    """
+    classes = torch.arange(logits.shape[1], device=masks.device).view(1, -1, 1, 1)
+    true = masks.unsqueeze(1) == classes
+    return -torch.where(true, logits.log_softmax(dim=1), 0.0).sum(dim=1).mean()
 
 
 def focal_loss(logits: Tensor, masks: Tensor, gamma: float) -> Tensor:
@@ -81,7 +136,7 @@ def class_weights(labels: Tensor, loss: Loss) -> Tensor | None:
         labels: float32 `[N, n_cls]` of the whole training split; every label has a positive.
         loss: the configuration's `training.loss`.
     """
-    if loss.class_weights == "none":
+    if loss.class_weights == "none" or loss.classification_form == "conditional":
         return None
     if loss.class_weights == "inverse_prevalence":
         inverse = 1 / labels.mean(dim=0)

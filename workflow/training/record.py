@@ -1,25 +1,17 @@
-"""What a run leaves beside its weights: its history, and run.json with where it came from."""
+"""What a run leaves beside its weights: its history, and what run.json says of the machine."""
 
 import csv
 import hashlib
 import platform
 import resource
-import subprocess
 import sys
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from workflow import paths
-from workflow.config import Config
-from workflow.files import read_json, replacing, sha256
-from workflow.fingerprint import run_fingerprint
+from workflow.files import replacing
 from workflow.training.loop import Epoch
-
-LIBRARIES = ("torch", "timm", "segmentation-models-pytorch", "numpy", "snakemake")
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:
@@ -29,45 +21,6 @@ def write_history(path: Path, history: list[Epoch]) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def provenance(config: Config, dataset: str, method: str) -> dict[str, Any]:
-    """What made a run, as far as it is the same for all its seeds."""
-    manifest = read_json(paths.prepared(config, dataset) / "manifest.json")
-    lock = Path("uv.lock")
-    return {
-        "dataset": dataset,
-        "method": method,
-        "preset": config.preset,
-        "origin": config.data.origin,
-        "commit": commit(),
-        "fingerprint": run_fingerprint(config, dataset, method),
-        "data_hash": manifest["hash"],
-        "split": config.datasets[dataset].split,
-        "lock_sha256": sha256(lock) if lock.is_file() else None,
-        "initialisation": "random",
-        "configuration": {
-            "training": config.training_for(dataset, method).model_dump(mode="json"),
-            "method": config.methods[method].model_dump(mode="json"),
-            "dataset": config.datasets[dataset].model_dump(mode="json"),
-        },
-        "versions": {"python": platform.python_version(), **{x: version(x) for x in LIBRARIES}},
-    }
-
-
-def commit() -> str:
-    """The git commit of the working tree, with `+changes` if it has any; `unknown` without git."""
-    try:
-        head = _git("rev-parse", "HEAD")
-        return head + ("+changes" if _git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def processor(device: torch.device) -> str:

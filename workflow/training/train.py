@@ -4,13 +4,14 @@ Trains the given seeds of one (data set, method) one after the other; importing 
 the data are paid once. Each seed's result is the same as if it had been trained alone.
 """
 
-import functools
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from workflow import paths
 from workflow.config import Config
@@ -20,12 +21,14 @@ from workflow.device import choose_device, choose_precision, computing
 from workflow.files import replacing, write_json
 from workflow.images import DeviceImages, to_device
 from workflow.methods import build_method
+from workflow.provenance import provenance
 from workflow.step import run_step
 from workflow.training.loop import Epoch, Splits, Trainer, TrainingDiverged
+from workflow.training.pretrained import start_from
+from workflow.training.pretraining.weights import load_pretraining
 from workflow.training.record import (
     peak_memory,
     processor,
-    provenance,
     weights_hash,
     write_history,
 )
@@ -55,9 +58,10 @@ def _train_seed(
     device = splits.train.images.device
     precision = choose_precision(training, device)
     start = time.perf_counter()
+    network = _Network(config, dataset, method, seed)
     try:
         trained = Trainer(
-            functools.partial(build_method, config, dataset, method),
+            network,
             splits,
             training,
             seed=seed,
@@ -76,13 +80,18 @@ def _train_seed(
         {
             **shared,
             "seed": seed,
+            "initialisation": network.initialisation,
             "device": processor(device),
             "precision": str(precision).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "parameters": trained.parameters,
             "weights_sha256": weights_hash(trained.weights),
             "best_epoch": trained.best.epoch,
-            "best_validation": {"loss": trained.best.val_loss, "ji": _number(trained.best.val_ji)},
+            "best_validation": {
+                "loss": trained.best.val_loss,
+                "ji": _number(trained.best.val_ji),
+                "dsc": _number(trained.best.val_dsc),
+            },
             "steps": trained.history[-1].steps,
             "steps_per_second": trained.history[-1].steps / sum(e.seconds for e in trained.history),
             "wall_seconds": seconds,
@@ -107,6 +116,25 @@ def _images(
             "segments; leave them out of the split (index.parquet says which, in has_mask)"
         )
     return to_device(arrays, config.training_for(dataset, method).normalize, device)
+
+
+class _Network:
+    """Builds a run's network when called, and remembers what its weights start from."""
+
+    initialisation: str | dict[str, Any]
+
+    def __init__(self, config: Config, dataset: str, method: str, seed: int) -> None:
+        self._config, self._run, self._seed = config, (dataset, method), seed
+
+    def __call__(self) -> nn.Module:
+        network = build_method(self._config, *self._run)
+        method = self._config.methods[self._run[1]]
+        if method.pretraining:
+            folder = paths.pretraining(self._config, *self._run, self._seed)
+            self.initialisation = load_pretraining(network, folder / "weights.safetensors")
+        else:
+            self.initialisation = start_from(network, method.pretrained)
+        return network
 
 
 class _Progress:

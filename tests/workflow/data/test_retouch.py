@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.config import Dataset
+from workflow.config_sections import Dataset
 from workflow.data.errors import DataError
 from workflow.data.phantom.metaimage import write_metaimage
 from workflow.data.phantom.retina import grow_volume

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, jaccard_score, recall_scor
 
 from workflow import paths
 from workflow.cells import Run
-from workflow.config import Evaluation
+from workflow.config_sections import Evaluation
 from workflow.evaluation.counts import jaccard_where_present, pixel_counts
 from workflow.evaluation.evaluate import SCHEMA
 from workflow.evaluation.metrics import (

@@ -9,7 +9,8 @@ import pandas as pd
 
 from workflow import paths
 from workflow.cells import runs
-from workflow.config import METRIC_TASK, Config, load_raw
+from workflow.config import Config, load_raw
+from workflow.config_sections import METRIC_TASK
 from workflow.reporting import printed
 
 ROOT = Path(__file__).parents[3]

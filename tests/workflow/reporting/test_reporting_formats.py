@@ -103,17 +103,20 @@ def test_csv_counts_seeds(table_iv):
 
 def test_markdown_layout(table_viii):
     lines = [line for line in to_markdown(table_viii).splitlines() if line.startswith("|")]
-    assert lines[0] == "| Method | Machine | Segmentation |  | Classification |  |  |"
-    assert lines[2] == "|  |  | **JI** | **DSC** | **Acc** | **Sen** | **Spe** |"
-    assert lines[3] == "| **Sequential** |  |  |  |  |  |  |"
+    assert (
+        lines[0]
+        == "| Method | Machine | Recipe, weights | Segmentation |  | Classification |  |  |"
+    )
+    assert lines[2] == "|  |  |  | **JI** | **DSC** | **Acc** | **Sen** | **Spe** |"
+    assert lines[3] == "| **Sequential** |  |  |  |  |  |  |  |"
     assert lines[4] == (
-        r"| Cls. only | Cirrus | - | - | 98.1 ± 0.0 \[98.1\] | 97.1 ± 0.0 \[97.1\] "
-        r"| 98.6 ± 0.0 \[98.6\] |"
+        r"| Cls. only | Cirrus | unified, random | - | - | 98.1 ± 0.0 \[98.1\] "
+        r"| 97.1 ± 0.0 \[97.1\] | 98.6 ± 0.0 \[98.6\] |"
     )
     assert lines[5].startswith("|  | Spectralis |")
     assert "**73.4** ± 0.0" in lines[10]
     assert len(lines) == 3 + 2 + 18
-    assert {line.count("|") for line in lines} == {8}
+    assert {line.count("|") for line in lines} == {9}
 
 
 def test_latex_layout(table_viii):
@@ -121,10 +124,10 @@ def test_latex_layout(table_viii):
     lines = text.splitlines()
     body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
     rows = [line for line in body if line.endswith(r"\\")]
-    assert r"\begin{tabular}{llccccc}" in lines
-    assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-7}" in lines
-    assert rows[0] == r"\multicolumn{7}{l}{\textit{Sequential}} \\"
-    assert {row.count(" & ") for row in rows if "multicolumn" not in row} == {6}
+    assert r"\begin{tabular}{lllccccc}" in lines
+    assert r"\cmidrule(lr){4-5}\cmidrule(lr){6-8}" in lines
+    assert rows[0] == r"\multicolumn{8}{l}{\textit{Sequential}} \\"
+    assert {row.count(" & ") for row in rows if "multicolumn" not in row} == {7}
     assert r"\textbf{73.4}\,{\scriptsize$\pm$\,0.0}" in text
     assert r"\textcolor{gray}{[73.4]}" in text
     assert "textcolor{red}" not in text
@@ -144,13 +147,14 @@ def test_html_layout(table_viii):
     assert [(c[2], c[1].get("colspan"), c[1].get("rowspan")) for c in first] == [
         ("Method", None, "2"),
         ("Machine", None, "2"),
+        ("Recipe, weights", None, "2"),
         ("Segmentation", "2", None),
         ("Classification", "3", None),
     ]
     assert [c[2] for c in second] == ["JI", "DSC", "Acc", "Sen", "Spe"]
-    assert (group[0][2], group[0][1]["colspan"]) == ("Sequential", "7")
+    assert (group[0][2], group[0][1]["colspan"]) == ("Sequential", "8")
     assert (row[0][2], row[0][1]["rowspan"]) == ("Cls. only", "3")
-    assert [c[2] for c in continued[:1]] == ["Spectralis"]
+    assert [c[2] for c in continued[:2]] == ["Spectralis", "unified, random"]
     assert all(c[1].get("scope") for r in html.rows for c in r if c[0] == "th")
     assert html.tags.count("caption") == html.tags.count("thead") == html.tags.count("tfoot") == 1
 
@@ -232,7 +236,7 @@ def test_markdown_obeys_no_markup():
     assert "<" not in text.replace("&lt;", "")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     unescaped = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
-    assert unescaped == {6}, "a bar in a title must not make a column"
+    assert unescaped == {7}, "a bar in a title must not make a column"
     assert r"\[l\](j)" in text
     assert r"\`c\`" in text
 

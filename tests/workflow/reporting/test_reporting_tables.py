@@ -127,7 +127,7 @@ def test_printed_values_reproduce_ablation_tables(paper, key, text):
     rows = [(r.group, r.title, r.machine, g) for r, g in zip(table.rows, grid(table), strict=True)]
     assert rows == expected
     assert marks(table) == expected_marks([n for *_, n in expected], blocks, ["best"])
-    assert table.stub == ("Method", "Machine")
+    assert table.stub == ("Method", "Machine", "Recipe, weights")
 
 
 def test_marks_read_from_the_paper_by_hand(paper):
@@ -155,8 +155,8 @@ def test_header_structure(paper):
         ("Sequential", ("JI", "DSC")),
         ("Parallel", ("JI", "DSC")),
     ]
-    assert paper["II"].stub == ("Method",)
-    assert paper["VIII"].width == 7
+    assert paper["II"].stub == ("Method", "Recipe, weights")
+    assert paper["VIII"].width == 8
 
 
 def test_all_printed_values_are_shown(paper):

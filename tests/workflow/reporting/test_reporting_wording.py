@@ -6,6 +6,7 @@ import pytest
 
 from workflow.reporting.wording import (
     duration,
+    initialisation,
     known,
     memory,
     millions,
@@ -47,3 +48,19 @@ def test_scores_and_commits():
     assert score({}) == score(None) == "not recorded"
     assert short_commit("0123456789abcdef+changes") == "0123456789ab+changes"
     assert short_commit("unknown") == "unknown"
+
+
+def test_initial_weights_name_their_source_and_what_fitted():
+    given = {
+        "kind": "file",
+        "source": "a.pth",
+        "matched": 8,
+        "tensors": 10,
+        "left_random": ["h.w", "h.b"],
+    }
+    assert initialisation(given) == "file a.pth: 8 of 10 tensors; random: h.w, h.b"
+    assert initialisation(given | {"left_random": ["head.weight"] * 40}).endswith(
+        "random: 40 tensors"
+    )
+    assert initialisation("random") == "random"
+    assert initialisation(None) == known(None)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from workflow.config import Augmentation
+from workflow.protocol import Augmentation
 from workflow.training.augmentation import augment
 
 SIZES = [(16, 16), (17, 17), (12, 20), (21, 9), (224, 224)]

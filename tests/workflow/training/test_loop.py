@@ -7,10 +7,19 @@ import torch
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow.config import load_config, overlaid
+from workflow.config import load_config
 from workflow.device import computing
 from workflow.images import DeviceImages
-from workflow.training.loop import Epoch, Splits, Trainer, TrainingDiverged, stream
+from workflow.protocol import overlaid
+from workflow.training.loop import (
+    Epoch,
+    Splits,
+    Trainer,
+    TrainingDiverged,
+    Validation,
+    shuffled,
+    stream,
+)
 from workflow.training.record import weights_hash
 from workflow.training.schedule import learning_rate
 
@@ -106,7 +115,7 @@ def test_steps_epochs_and_rates_are_those_of_the_protocol() -> None:
     # 13 images in batches of 4: three whole batches; the last, of one image, is left out.
     history = run(0, epochs=3).history
     assert [(line.epoch, line.steps) for line in history] == [(1, 3), (2, 6), (3, 9)]
-    assert history[-1].learning_rate == learning_rate(8, 9, protocol())
+    assert history[-1].learning_rate == learning_rate(8, 9, 3, protocol())
 
 
 def test_max_steps_ends_a_run_inside_an_epoch() -> None:
@@ -137,8 +146,10 @@ def test_every_image_is_seen_once_an_epoch() -> None:
     [
         ("loss", [(0.5, 0.1), (0.3, 0.2), (0.4, 0.9)], 2),
         ("ji", [(0.5, 0.1), (0.3, 0.2), (0.4, 0.9)], 3),
+        ("dsc", [(0.5, 0.1), (0.3, 0.2), (0.4, 0.9)], 1),
         ("loss", [(0.3, 0.1), (0.3, 0.9), (0.3, 0.5)], 1),  # a tie goes to the earlier epoch
         ("ji", [(0.5, math.nan), (0.3, math.nan), (0.4, math.nan)], 2),  # no lesion: by loss
+        ("dsc", [(0.5, math.nan), (0.3, math.nan), (0.4, math.nan)], 2),
     ],
 )
 def test_the_checkpoint_kept_is_the_one_that_validates_best(checkpoint, values, best) -> None:
@@ -147,7 +158,9 @@ def test_the_checkpoint_kept_is_the_one_that_validates_best(checkpoint, values, 
 
     def validate():
         kept.append({k: v.clone() for k, v in made.model.state_dict().items()})
-        return next(answers)
+        loss, jaccard = next(answers)
+        # Dice ranks epochs as Jaccard does; here it is turned around to tell them apart.
+        return Validation(loss, jaccard, 1 - jaccard)
 
     made.validate = validate
     trained = made.run(lambda *_: None)
@@ -170,7 +183,7 @@ def test_clipping_bounds_the_step_and_none_leaves_it() -> None:
     for clip in (None, 1e-3):
         made = trainer(0, gradient_clip=clip)
         made.model.train()
-        made._step(0, torch.arange(4))
+        made.step(0, torch.arange(4))
         gradients = [p.grad for p in made.model.parameters()]
         norms[clip] = torch.cat([g.flatten() for g in gradients]).norm().item()
     assert norms[None] > 1e-2
@@ -188,5 +201,54 @@ def test_a_single_task_leaves_the_other_out_of_the_loss() -> None:
 
 
 def test_random_streams_are_apart() -> None:
-    streams = {stream(seed, name) for seed in range(50) for name in ("order", "motion")}
-    assert len(streams) == 100
+    names = ("order", "motion", "pairs")
+    streams = {stream(seed, name) for seed in range(50) for name in names}
+    assert len(streams) == 150
+
+
+@pytest.mark.parametrize(
+    ("patience", "patience_from", "last"),
+    [(None, 0, 9), (1, 0, 3), (2, 0, 4), (3, 0, 9), (2, 3, 8), (1, 6, 7), (1, 7, 8), (2, 8, 9)],
+)
+def test_patience_ends_a_run_that_no_longer_validates_better(patience, patience_from, last) -> None:
+    made = trainer(0, epochs=9, patience=patience, patience_from=patience_from)
+    # The best so far comes at epochs 1, 2, 5 and 6.
+    answers = iter([0.9, 0.8, 0.9, 0.9, 0.7, 0.6, 0.9, 0.9, 0.9])
+    made.validate = lambda: Validation(next(answers), math.nan, math.nan)
+    assert made.run(lambda *_: None).history[-1].epoch == last
+
+
+class TestShuffledLabels:
+    def test_every_image_gets_the_mask_and_the_labels_of_one_other(self) -> None:
+        count = 40
+        numbers = torch.arange(count)
+        known = DeviceImages(
+            numbers.to(torch.uint8).view(-1, 1, 1, 1),
+            numbers.to(torch.uint8).view(-1, 1, 1),
+            numbers.float().unsqueeze(1),
+            255.0,
+        )
+        mixed = shuffled(known, seed=4)
+        assert torch.equal(mixed.images, known.images)
+        assert torch.equal(mixed.masks.flatten().float(), mixed.labels.flatten())
+        assert sorted(mixed.labels.flatten().tolist()) == numbers.tolist()
+        assert not (mixed.labels.flatten() == numbers).any()
+        assert torch.equal(shuffled(known, seed=4).masks, mixed.masks)
+        assert not torch.equal(shuffled(known, seed=5).masks, mixed.masks)
+
+    def test_only_training_images_are_shuffled(self) -> None:
+        plain, mixed = trainer(0), trainer(0, shuffle_labels=True)
+        assert torch.equal(plain.splits.train.images, mixed.splits.train.images)
+        assert not torch.equal(plain.splits.train.masks, mixed.splits.train.masks)
+        for part in ("images", "masks", "labels"):
+            there = getattr(plain.splits.val, part), getattr(mixed.splits.val, part)
+            assert torch.equal(*there)
+        # Everything but the pairing is the same run.
+        assert torch.equal(plain.class_weights, mixed.class_weights)
+        assert plain.order.get_state().equal(mixed.order.get_state())
+
+    def test_what_could_be_learned_from_pairs_is_gone(self) -> None:
+        changes = {"epochs": 40, "learning_rate": 0.03}
+        learned, not_learned = run(0, **changes), run(0, shuffle_labels=True, **changes)
+        assert not_learned.history[-1].train_loss > 1.3 * learned.history[-1].train_loss
+        assert not_learned.history[-1].val_loss > 1.5 * learned.history[-1].val_loss

@@ -1,0 +1,284 @@
+"""The sections of the configuration beside the protocol: data, methods, tables, figures."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from workflow.protocol import Positive, Section, Share
+
+Task = Literal["segmentation", "classification"]
+Metric = Literal["ji", "dsc", "acc", "sen", "spe"]
+METRIC_TASK: dict[str, Task] = {
+    "ji": "segmentation",
+    "dsc": "segmentation",
+    "acc": "classification",
+    "sen": "classification",
+    "spe": "classification",
+}
+
+# What each source annotates, and so what `lesions` and `labels` may name.
+LESIONS = {"retouch": ("irf", "srf", "ped"), "isic2017": ("lesion",)}
+LABELS = {
+    "retouch": ("irf", "srf", "ped", "no_fluid"),
+    "isic2017": ("melanoma", "seborrheic_keratosis", "nevus"),
+}
+
+# Keys become rule names, folders and words of shell commands.
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value may occur once")
+    return values
+
+
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Select(Section):
+    """Which data sets and methods to make; null is all."""
+
+    datasets: list[str] | None = None
+    methods: list[str] | None = None
+
+
+class PhantomRetouch(Section):
+    """Size of the phantom OCT sets, per vendor."""
+
+    volumes: Annotated[int, Field(ge=4, le=24)]
+    scale: Annotated[float, Field(ge=0.1, le=1)]
+
+
+class PhantomIsic(Section):
+    """Size of the phantom dermoscopy archives."""
+
+    train: Annotated[int, Field(ge=6)]
+    val: Annotated[int, Field(ge=6)]
+    test: Annotated[int, Field(ge=6)]
+    size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+
+
+class Phantom(Section):
+    """What the workflow writes itself where no real data is at hand."""
+
+    seed: Annotated[int, Field(ge=0)]
+    retouch: PhantomRetouch
+    isic2017: PhantomIsic
+
+
+class Data(Section):
+    """Where raw data comes from."""
+
+    origin: Literal["local", "phantom"]
+    retouch_dir: str | None
+    isic2017_dir: str | None
+    val_volumes: Positive
+    test_volumes: Positive
+    phantom: Phantom
+
+
+class Dataset(Section):
+    """One data set of the paper."""
+
+    title: str
+    source: Literal["retouch", "isic2017"]
+    vendor: Literal["Cirrus", "Spectralis", "Topcon"] | None = None
+    image_size: Positive
+    lesions: Names
+    labels: Names
+    split: str
+    slice_step: Positive
+    training: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _vendor_fits_source(self) -> Self:
+        if (self.vendor is not None) != (self.source == "retouch"):
+            raise ValueError("`vendor` goes with source retouch, and only with it")
+        return self
+
+
+class Sizes(Section):
+    """Which square input sizes a network can take."""
+
+    multiple_of: Positive
+    minimum: Positive
+
+
+class Native(Section):
+    """What a method's authors did, as far as it is on record: it replaces the method's `training`.
+
+    Attributes:
+        source: where it is on record.
+        options: options of the network that go with it, over the method's own.
+        training: keys of the common protocol that it changes.
+    """
+
+    source: str
+    options: dict[str, Any] = {}
+    training: dict[str, Any]
+
+
+class Policy(Section):
+    """How images are masked for pretraining: into how many superpixels they are cut, about, and
+    how many of those go black.
+    """
+
+    superpixels: Annotated[int, Field(ge=2, le=10_000)]
+    masked: Positive
+
+    @model_validator(mode="after")
+    def _at_most_half(self) -> Self:
+        if 2 * self.masked > self.superpixels:
+            raise ValueError("`masked` may be at most half of `superpixels`")
+        return self
+
+
+class Pretraining(Section):
+    """Self-supervised pretraining of a method, and the search for its masking policy.
+
+    Attributes:
+        epochs: of the inpainting network, before the search and again after it.
+        proxy_epochs: of the head that solves the jigsaw.
+        trials: of the search.
+        images: how many training images take part; null is all.
+        search_images: how many of the fifth that is held out a trial looks at; null is all.
+        superpixels: the numbers of superpixels that the search may choose.
+        base: the policy of the first inpainting network, by whose losses those of others count.
+        compactness: of the superpixels.
+    """
+
+    epochs: Positive
+    proxy_epochs: Positive
+    trials: Positive
+    images: Annotated[int, Field(ge=5)] | None
+    search_images: Positive | None
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    superpixels: Annotated[
+        list[Annotated[int, Field(ge=2, le=10_000)]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ]
+    base: Policy
+    compactness: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _base_is_in_the_grid(self) -> Self:
+        if self.base.superpixels not in self.superpixels:
+            raise ValueError("`base.superpixels` must be one of `superpixels`")
+        return self
+
+
+class Method(Section):
+    """One compared method: the module whose `build` makes the network, and its options.
+
+    Attributes:
+        recipe: `unified` trains by the common protocol with the changes of `training`, `native`
+            by the authors'.
+        pretrained: `none` (random weights), a file of weights, or `hub:` and a name of timm's hub.
+        pretraining: the stage before, for a method that makes its own weights to start from.
+        tables: keys of tables that get a row of this method below their own rows.
+        control: makes predictions without a network, and so stands in place of `module`.
+    """
+
+    title: str
+    module: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+$")] | None = None
+    control: Literal["oracle", "class_prior", "all_background"] | None = None
+    options: dict[str, Any] = {}
+    tasks: Annotated[list[Task], Field(min_length=1)]
+    sizes: Sizes = Sizes(multiple_of=1, minimum=1)
+    training: dict[str, Any] = {}
+    recipe: Literal["unified", "native"] = "unified"
+    native: Native | None = None
+    pretrained: str = "none"
+    pretraining: Pretraining | None = None
+    tables: list[str] = []
+
+    @model_validator(mode="after")
+    def _module_or_control(self) -> Self:
+        if (self.module is None) == (self.control is None):
+            raise ValueError("a method needs either `module` or `control`, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _recipe_is_known(self) -> Self:
+        if self.recipe == "native" and self.native is None:
+            raise ValueError("recipe: found native, but there is no `native` section; use unified")
+        return self
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """The options of `build` under the chosen recipe."""
+        native = self.native if self.recipe == "native" else None
+        return self.options | (native.options if native else {})
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The keys of the common protocol that the chosen recipe changes."""
+        native = self.native if self.recipe == "native" else None
+        return native.training if native else self.training
+
+
+class ColumnGroup(Section):
+    """Columns of a table under one title: one column per metric."""
+
+    title: str
+    dataset: str | None = None
+    metrics: Annotated[list[Metric], Field(min_length=1)]
+
+
+class Row(Section):
+    """A row of a table; `methods` (column group title -> method) where the column chooses."""
+
+    title: str
+    group: str | None = None
+    dataset: str | None = None
+    method: str | None = None
+    methods: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_method(self) -> Self:
+        if (self.method is None) == (self.methods is None):
+            raise ValueError("a row needs either `method` or `methods`, and not both")
+        return self
+
+
+class Table(Section):
+    """A results table (II-IX), or the data set summary (I)."""
+
+    kind: Literal["results", "datasets"] = "results"
+    enabled: bool = True
+    caption: str
+    mark: Literal["color", "bold"] | None = None
+    compare_within: list[Literal["group", "dataset"]] = []
+    datasets: list[str] = []
+    columns: list[ColumnGroup] = []
+    rows: list[Row] = []
+
+
+class Figure(Section):
+    """A qualitative figure (5-8)."""
+
+    enabled: bool = True
+    caption: str
+    palette: Literal["classes", "errors"]
+    datasets: Names
+    methods: Names
+    cases_per_dataset: Positive
+
+
+class Evaluation(Section):
+    """How test images are scored."""
+
+    batch_size: Positive
+    decision: Literal["sigmoid", "softmax"]
+    threshold: Share
+
+
+class Statistics(Section):
+    """How seeds are summarised."""
+
+    spread_ddof: Annotated[int, Field(ge=0, le=1)]
+    decimals: Annotated[int, Field(ge=0, le=4)]

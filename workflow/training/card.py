@@ -1,0 +1,143 @@
+"""What each network costs: `python -m workflow.training.card [--steps N] [METHOD...]`.
+
+Prints parameters and GFLOPs of every method of config.yaml at 224 pixels with ISIC 2017's outputs
+and at 512 with RETOUCH's, whether all counts on record are met (`workflow/anchors/`), and seconds
+of a training step of the demo on this machine. The exit code is 1 if a count differs.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from workflow.anchors import Case, differences, flops, load_anchors, on_meta, parameters
+from workflow.config import Config, load_config
+from workflow.config_sections import Method
+from workflow.device import choose_device, choose_precision, computing
+from workflow.images import DeviceImages
+from workflow.methods import build_method
+from workflow.training.loop import Splits, Trainer
+
+# Image size, lesion types and labels of the paper's two kinds of data.
+ISIC = Case(image_size=224, n_seg=1, n_cls=3, parameters=1)
+RETOUCH = Case(image_size=512, n_seg=3, n_cls=3, parameters=1)
+
+
+class Line(NamedTuple):
+    """One method of the card.
+
+    Attributes:
+        method: its key.
+        parameters_224, parameters_512: with ISIC 2017's and RETOUCH's outputs.
+        flops_224, flops_512: of one forward pass of one image.
+        anchors: counts on record that were compared.
+        wrong: those that differ, a line each.
+    """
+
+    method: str
+    parameters_224: int
+    parameters_512: int
+    flops_224: int
+    flops_512: int
+    anchors: int
+    wrong: list[str]
+
+
+def count(name: str, entry: Method) -> Line:
+    """Count a method's network and hold it to what is on record."""
+    small, large = on_meta(entry, ISIC), on_meta(entry, RETOUCH)
+    cases = anchors.cases if (anchors := load_anchors(name)) else []
+    return Line(
+        name,
+        parameters(small),
+        parameters(large),
+        flops(small, ISIC.image_size),
+        flops(large, RETOUCH.image_size),
+        sum(1 + bool(case.flops or case.gmacs) + len(case.blocks) for case in cases),
+        [line for case in cases for line in differences(on_meta(entry, case), case)],
+    )
+
+
+def seconds_per_step(config: Config, method: str, steps: int) -> float:
+    """Median seconds of a training step on random images of the configuration's size.
+
+    Args:
+        config: whose protocol and image size to take; its ISIC 2017.
+        method: what to train.
+        steps: how many to time, after one that is not.
+    """
+    training = config.training_for("isic2017", method)
+    device, definition = choose_device(training), config.datasets["isic2017"]
+    size, batch = definition.image_size, training.batch_size
+    images = DeviceImages(
+        images=torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, device=device),
+        masks=torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=device),
+        labels=torch.eye(len(definition.labels), device=device).repeat(batch, 1)[:batch],
+        scale=255.0,
+    )
+    with computing(training):
+        trainer = Trainer(
+            lambda: build_method(config, "isic2017", method),
+            Splits(images, images),
+            training,
+            seed=0,
+            precision=choose_precision(training, device),
+            validation_batch=batch,
+        )
+        return statistics.median(list(_timed(trainer, steps))[1:])
+
+
+def _timed(trainer: Trainer, steps: int) -> Iterator[float]:
+    """Seconds of each of some steps, the first of which warms up."""
+    trainer.model.train()
+    rows = torch.arange(len(trainer.splits.train))
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        trainer.step(0, rows).sum().item()  # waits for the device
+        yield time.perf_counter() - start
+
+
+def show(config: Config, names: list[str], steps: int) -> int:
+    """Print the card; returns how many methods differ from what is on record."""
+    write = sys.stdout.write
+    write(
+        f"{'method':<24}{'parameters':>13}{'GFLOPs':>9}{'parameters':>14}{'GFLOPs':>9}"
+        f"{'anchors':>12}{'seconds':>10}\n{'':<24}{'at 224':>13}{'':>9}{'at 512':>14}{'':>9}"
+        f"{'':>12}{'a step':>10}\n"
+    )
+    wrong = 0
+    for name in names:
+        line = count(name, config.methods[name])
+        said = "none" if not line.anchors else "differ" if line.wrong else f"{line.anchors} met"
+        timed = f"{seconds_per_step(config, name, steps):.3f}" if steps else "-"
+        write(
+            f"{name:<24}{line.parameters_224:>13,}{line.flops_224 / 1e9:>9.2f}"
+            f"{line.parameters_512:>14,}{line.flops_512 / 1e9:>9.2f}{said:>12}{timed:>10}\n"
+        )
+        sys.stdout.flush()
+        for difference in line.wrong:
+            write(f"    {difference}\n")
+        wrong += bool(line.wrong)
+    return wrong
+
+
+def main() -> int:
+    """Read the command line; returns the exit code."""
+    config = load_config(overrides={"preset": "demo"})
+    learned = [name for name, entry in config.methods.items() if entry.module]
+    parser = argparse.ArgumentParser(prog="python -m workflow.training.card", description=__doc__)
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: every method")
+    parser.add_argument("--steps", type=int, default=3, help="steps to time; 0: none")
+    given = parser.parse_args()
+    for name in given.methods:
+        if name not in learned:
+            parser.error(f"unknown method {name!r}; choose from {', '.join(learned)}")
+    return int(bool(show(config, given.methods or learned, given.steps)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

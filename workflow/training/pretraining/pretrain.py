@@ -1,0 +1,176 @@
+"""Pretraining: `python -m workflow.training.pretraining.pretrain CONFIG DATASET METHOD SEED...`.
+
+Base network, jigsaw head, search, and the network again from the start with the best policy; one
+seed after the other. Each seed repeats all four, the division of the images included.
+"""
+
+import functools
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from workflow import paths
+from workflow.config import Config
+from workflow.config_errors import ConfigError
+from workflow.config_sections import Policy
+from workflow.device import choose_device, choose_precision, computing, on_device
+from workflow.files import replacing, sha256, write_json
+from workflow.fingerprint import pretraining_fingerprint
+from workflow.step import run_step
+from workflow.training.pretraining.bench import Bench, Pool
+from workflow.training.pretraining.fitting import PretrainingDiverged
+from workflow.training.pretraining.inpainting import (
+    Inpainter,
+    evaluate_inpainting,
+    train_inpainting,
+)
+from workflow.training.pretraining.proxy import evaluate_jigsaw, train_jigsaw
+from workflow.training.pretraining.search import Losses, Trial, best, search
+from workflow.training.pretraining.superpixels import (
+    load_superpixels,
+    pretraining_of,
+    training_images,
+)
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def pretrain_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
+    """Pretrain each seed and write its weights and policy."""
+    training = config.training_for(dataset, method)
+    settings = pretraining_of(config, method)
+    device = choose_device(training)
+    with computing(training):
+        pool = Pool.on(
+            device,
+            training_images(config, dataset, method),
+            {k: load_superpixels(config, dataset, method, k) for k in settings.superpixels},
+        )
+        build = functools.partial(_build, config, dataset, method, device)
+        for seed in map(int, seeds):
+            start = time.perf_counter()
+            run = f"{dataset} {method} seed {seed}"
+            bench = Bench(pool, settings, choose_precision(training, device), seed)
+            try:
+                network, record = pretrain(build, bench, run)
+            except PretrainingDiverged as error:
+                sys.exit(f"error: {run} diverged: {error}")
+            file = paths.pretraining(config, dataset, method, seed) / "weights.safetensors"
+            with replacing(file) as temporary:
+                weights = network.carried_over().items()
+                save_file({k: v.detach().cpu().contiguous() for k, v in weights}, temporary)
+            write_json(
+                file.with_name("policy.json"),
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "seed": seed,
+                    **record,
+                    "weights_sha256": sha256(file),
+                    "fingerprint": pretraining_fingerprint(config, dataset, method),
+                    "seconds": time.perf_counter() - start,
+                },
+            )
+            policy = record["policy"]
+            sys.stderr.write(
+                f"{run}: pretrained with {policy['masked']} of {policy['superpixels']} "
+                f"superpixels masked, in {time.perf_counter() - start:.0f} s\n"
+            )
+
+
+def pretrain(build: Callable[[], Any], bench: Bench, run: str) -> tuple[Inpainter, dict[str, Any]]:
+    """All four parts for one seed.
+
+    Args:
+        build: makes an inpainting network on the device, from torch's default generator.
+        bench: images, settings, seed.
+        run: what it is called in messages.
+
+    Returns:
+        The network trained under the policy that was found, and a record of how it was.
+    """
+    settings, (learned, held_out) = bench.settings, bench.rows()
+    shown = held_out[: settings.search_images]
+    base, base_losses = train_inpainting(
+        build, bench, settings.base, _Progress(f"{run}: base network")
+    )
+    head, proxy_losses = train_jigsaw(base, bench, settings.base, _Progress(f"{run}: jigsaw"))
+
+    def evaluate(policy: Policy) -> Losses:
+        return Losses(
+            inpainting=evaluate_inpainting(base, bench, policy, shown),
+            proxy=evaluate_jigsaw(head, base, bench, policy, shown),
+        )
+
+    reference = evaluate(settings.base)
+    trials = search(
+        evaluate,
+        reference,
+        settings.superpixels,
+        settings.trials,
+        bench.seed,
+        _Progress(f"{run}: search"),
+    )
+    chosen = best(trials).policy
+    network, losses = train_inpainting(build, bench, chosen, _Progress(f"{run}: network"))
+    return network, {
+        "policy": _shown(chosen),
+        "base": {**_shown(settings.base), **asdict(reference)},
+        "trials": [_told(trial) for trial in trials],
+        "validation_losses": {"base": base_losses, "proxy": proxy_losses, "final": losses},
+        "images": {"training": len(learned), "held_out": len(held_out), "search": len(shown)},
+        "budget": settings.model_dump(mode="json"),
+    }
+
+
+def _build(config: Config, dataset: str, method: str, device: torch.device) -> nn.Module:
+    """The inpainting network of a method, freshly initialised.
+
+    Raises:
+        ConfigError: the method's module has none.
+    """
+    entry = config.methods[method]
+    module = importlib.import_module(str(entry.module))
+    if not hasattr(module, "build_inpainting"):
+        raise ConfigError(
+            f"methods.{method}.pretraining: {entry.module} has no build_inpainting(), so the "
+            "method cannot be pretrained; leave the section out"
+        )
+    size = config.datasets[dataset].image_size
+    network = module.build_inpainting(image_size=size, **entry.network_options)
+    return on_device(network, device)
+
+
+def _shown(policy: Policy) -> dict[str, Any]:
+    ratio = policy.masked / policy.superpixels
+    return {"superpixels": policy.superpixels, "masked": policy.masked, "ratio": ratio}
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {**_shown(trial.policy), **asdict(trial.losses), "objective": trial.objective}
+
+
+class _Progress:
+    """Prints what one part has reached, now and then."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._last = time.perf_counter()
+
+    def __call__(self, line: str) -> None:
+        now = time.perf_counter()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            sys.stderr.write(f"{self._part}: {line}\n")
+
+
+if __name__ == "__main__":
+    run_step(pretrain_seeds, Path(sys.argv[1]), *sys.argv[2:])
