@@ -217,3 +217,45 @@ def test_a_broken_file_is_named(tmp_path, text, expected):
 def test_a_missing_file_says_where_to_run(tmp_path):
     with pytest.raises(ConfigError, match=r"none.yaml: no such file; run from the repository root"):
         load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"unetpp": {"pretrained": "absent.pth"}},
+            "methods.unetpp.pretrained: found 'absent.pth', and there is no such file; expected "
+            "none, the path of a .safetensors or .pth file, or hub: and a name of timm's hub",
+        ),
+        (
+            {"autosmim": {"pretrained": "hub:tf_efficientnetv2_s.in1k"}},
+            "but autosmim starts from its own `pretraining`; expected none, or set pretraining",
+        ),
+        (
+            {"unetpp": {"tables": ["VIX"]}},
+            "methods.unetpp.tables: unknown name 'VIX'; did you mean",
+        ),
+        ({"unetpp": {"tables": ["I"]}}, "methods.unetpp.tables: unknown name 'I'"),
+        (
+            {"unetpp": {"control": "oracle"}},
+            "a method needs either `module` or `control`, and not both",
+        ),
+        (
+            {"control_prior": {"control": "prior"}},
+            "methods.control_prior.control: found 'prior'; Input should be 'oracle', 'class_prior'",
+        ),
+        (
+            {"unetpp": {"native": {"source": "x", "training": {"lr": 1}}}},
+            "methods.unetpp.native.training: lr: unknown name 'lr'",
+        ),
+        (
+            {"unetpp": {"native": {"source": "x", "training": {}, "options": {"depth": 1}}}},
+            "methods.unetpp.native.options: unknown name 'depth'",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_of_a_method_is_named(entry, message):
+    with pytest.raises(ConfigError) as caught:
+        changed({"methods": entry})
+    assert message in str(caught.value)

@@ -60,7 +60,9 @@ def kept(weights):
 
 def methods_that(learn):
     """A pattern of the methods that are trained, or of those that are not: the controls."""
-    names = [name for name, entry in CONFIG.methods.items() if bool(entry.module) == learn]
+    names = [
+        name for name, entry in CONFIG.methods.items() if bool(entry.module) == learn
+    ]
     return "|".join(names) or "none"
 
 

@@ -288,6 +288,11 @@ def _at_the_root(monkeypatch, repo):
             "training.loss.segmentation_form for vit: found connectivity, which is for segm",
         ),
         (
+            {"retifluidnet": {"recipe": "native", "native": {"options": {"side_outputs": False}}}},
+            "training.loss.segmentation_form for retifluidnet: found connectivity, which is a loss "
+            "of RetiFluidNet's side outputs; set options: {side_outputs: true}",
+        ),
+        (
             {"unetpp": {"training": {"loss": {"dice": 0}}}},
             "one of dice, cross_entropy and focal must be above 0",
         ),
