@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace import ROOT, command, copy_tree, environment, jobs, snakemake
+from workflow.files import read_json
 
 # One data set, two methods, two seeds: small, and yet every kind of job.
 SMALL = (
@@ -182,6 +183,29 @@ def test_a_wrong_configuration_is_refused_before_any_job(
     assert refused.returncode != 0
     assert said in refused.stdout
     assert "Job stats" not in refused.stdout
+
+
+def test_two_stages_and_weights_that_are_not_kept(tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    chosen = (
+        "--config",
+        "preset=smoke",
+        "select={datasets: [isic2017], methods: [autosmim, octnet, he]}",
+        "training={keep_weights: false}",
+        "methods={he: {recipe: native}}",
+    )
+    done = snakemake(tmp_path, *chosen, "--", "table_VII", "table_IV")
+    assert done.returncode == 0, done.stdout[-4000:]
+    results = tmp_path / "results" / "smoke"
+    # Weights are deleted once they are scored, and what made them is recorded all the same.
+    assert not list((results / "runs").rglob("weights.safetensors"))
+    record = read_json(results / "runs/isic2017/autosmim/seed0/run.json")
+    assert record["initialisation"]["kind"] == "pretraining"
+    assert record["initialisation"]["policy"]["superpixels"] in (12, 24, 48)
+    assert "masked superpixels" in (results / "tables/table_VII.md").read_text()
+    assert "native, random" in (results / "tables/table_IV.md").read_text()
+    again = snakemake(tmp_path, *chosen, "--", "table_VII", "table_IV")
+    assert "Nothing to be done" in again.stdout
 
 
 def test_real_data_that_is_not_there_is_asked_for_by_name(tmp_path: Path) -> None:
