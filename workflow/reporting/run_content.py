@@ -57,9 +57,12 @@ class ChartRow(NamedTuple):
 
 
 def fact_rows(record: RunRecord) -> list[FactRow]:
-    """The facts that each seed's run.json records."""
+    """The facts that each seed's run.json records; of a control, those that it has."""
     rows = []
+    untrained = record.first("initialisation") == "none"
     for label, key, form in FACTS:
+        if untrained and not record.values(key):
+            continue
         texts = [form(seed.facts.get(key)) if seed.facts else "-" for seed in record.seeds]
         rows.append(FactRow(label, texts[:1] if len(set(texts)) == 1 else texts))
     return rows

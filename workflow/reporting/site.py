@@ -30,7 +30,7 @@ from workflow.reporting.site_content import (
     split_facts,
 )
 from workflow.reporting.table_formats import WRITERS, to_html
-from workflow.reporting.table_text import Shown, number_text, show_cell
+from workflow.reporting.table_text import Shown, number_text, show_cell, table_name
 from workflow.reporting.tables import METRIC_TITLES, ReportTable, ResultCell
 from workflow.reporting.templating import TEMPLATES, environment
 
@@ -108,6 +108,7 @@ class Site:
             table_page=table_page,
             incomplete=incomplete_cells,
             number_text=number_text,
+            table_name=table_name,
             words=self._words,
             **context,
         )  # fmt: skip

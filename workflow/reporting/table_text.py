@@ -1,5 +1,6 @@
 """How the content of a table reads: cells, stub and footnotes as plain text, for every format."""
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
@@ -88,9 +89,15 @@ def lay_out(table: ReportTable) -> Iterator[LaidRow]:
                 heading = None
 
 
+def table_name(key: str) -> str:
+    """`Table II`, or the name of a table that the paper does not have: `Controls`."""
+    numbered = re.fullmatch("[IVXLC]+", key)
+    return f"Table {key}" if numbered else key.replace("_", " ").capitalize()
+
+
 def number_text(table: ReportTable) -> str:
-    """`Table II`."""
-    return f"Table {table.key}"
+    """What a table is called."""
+    return table_name(table.key)
 
 
 def marked(table: ReportTable) -> bool:
@@ -114,13 +121,14 @@ def footnotes(table: ReportTable) -> list[str]:
 
 
 def _meaning(table: ReportTable) -> str:
-    beside = "the value printed in the paper stands in brackets."
+    printed = any(cell.printed for row in table.rows for cell in row.cells)
+    beside = "; the value printed in the paper stands in brackets." if printed else "."
     if not table.seeds:
-        return f"Counted from the prepared data; training includes validation; {beside}"
+        return f"Counted from the prepared data; training includes validation{beside}"
     over = seeds_text(table.seeds)
     if len(table.seeds) == 1:
-        return f"Per cent, {over}; one seed has no spread; {beside}"
-    return f"Mean ± SD over {over}, per cent; {beside}"
+        return f"Per cent, {over}; one seed has no spread{beside}"
+    return f"Mean ± SD over {over}, per cent{beside}"
 
 
 def _incomplete(cell: ResultCell) -> str:

@@ -46,7 +46,10 @@ def initialisation(value: str | dict[str, Any] | None) -> str:
     random = ", ".join(value.get("left_random") or []) or "nothing"
     if len(random) > 120:
         random = f"{len(value['left_random'])} tensors"
-    return f"{source}: {value.get('matched')} of {value.get('tensors')} tensors; random: {random}"
+    text = f"{source}: {value.get('matched')} of {value.get('tensors')} tensors; random: {random}"
+    if policy := value.get("policy"):
+        text += f"; {policy.get('masked')} of {policy.get('superpixels')} superpixels masked"
+    return text
 
 
 def score(value: float | dict[str, float | None] | None) -> str:

@@ -62,5 +62,7 @@ def test_initial_weights_name_their_source_and_what_fitted():
     assert initialisation(given | {"left_random": ["head.weight"] * 40}).endswith(
         "random: 40 tensors"
     )
+    policy = {"masked": 12, "superpixels": 48, "ratio": 0.25}
+    assert initialisation(given | {"policy": policy}).endswith("; 12 of 48 superpixels masked")
     assert initialisation("random") == "random"
     assert initialisation(None) == known(None)

@@ -5,7 +5,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from workflow.config import load_config
 from workflow.data.errors import DataError
+from workflow.methods import build_network
 from workflow.training.pretrained import match, read_weights, start_from
 
 
@@ -108,3 +110,25 @@ def test_a_hub_that_cannot_be_reached_says_what_to_do(monkeypatch):
 
 def test_none_is_random():
     assert start_from(Method(), "none") == "random"
+
+
+@pytest.mark.parametrize(
+    ("method", "hub_name", "own_only"),
+    [
+        ("unetpp", "resnet34", ("decoder", "segmentation_head")),
+        ("gende", "densenet121", ("decoder", "segmentation", "classification", "head")),
+        ("efficientnet", "tf_efficientnet_b3", ("classifier",)),
+    ],
+)
+def test_a_library_s_encoder_fits_the_methods_that_use_it(method, hub_name, own_only, tmp_path):
+    import timm
+
+    # As downloaded: the whole classifier of 1,000 classes, under timm's names.
+    file = tmp_path / "hub.safetensors"
+    save_file(timm.create_model(hub_name).state_dict(), file)
+    entry = load_config().methods[method]
+    network = build_network(entry, image_size=96, n_seg=1, n_cls=3)
+    said = start_from(network, str(file))
+    assert said["left_random"]
+    assert all(any(part in name for part in own_only) for name in said["left_random"])
+    assert not any("encoder" in name for name in said["left_random"])
