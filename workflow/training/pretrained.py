@@ -20,6 +20,8 @@ from workflow.files import sha256
 
 # Deeper than this no method keeps a published encoder.
 PREFIX_DEPTH = 4
+# A smaller share of the given tensors fits by accident: a layer here and there has the same name.
+SMALLEST_SHARE = 0.2
 
 
 class Match(NamedTuple):
@@ -105,14 +107,15 @@ def copy_matching(network: nn.Module, given: Mapping[str, Tensor], source: str) 
     """Copy the weights that fit into a network.
 
     Raises:
-        DataError: none fits; says some names of both sides.
+        DataError: next to none fits; says some names of both sides.
     """
     own = network.state_dict()
     found = match(own, given)
-    if not found.names:
+    if len(found.names) < SMALLEST_SHARE * len(given):
         raise DataError(
-            f"{source}: nothing of these weights fits the network, by name and shape; they hold "
-            f"{_some(list(given))}; the network has {_some(list(own))}"
+            f"{source}: {len(found.names)} of these {len(given)} tensors fit the network by name "
+            f"and shape, too few to be meant for it; they are {_some(list(given))}; the network "
+            f"has {_some(list(own))}"
         )
     with torch.no_grad():
         for name, theirs in found.names.items():

@@ -70,7 +70,15 @@ def test_the_renaming_that_fits_most_wins():
 def test_weights_that_fit_nowhere_are_refused(tmp_path):
     file = tmp_path / "other.safetensors"
     save_file({"x.y": torch.zeros(77)}, file)
-    with pytest.raises(DataError, match=r"nothing of these weights fits.*x\.y.*network\.encoder"):
+    with pytest.raises(DataError, match=r"0 of these 1 tensors fit.*x\.y.*network\.encoder"):
+        start_from(Method(), str(file))
+
+
+def test_a_layer_that_fits_by_accident_is_not_enough(tmp_path):
+    file = tmp_path / "other.safetensors"
+    weights = {f"other.{i}.weight": torch.zeros(5, i + 1) for i in range(30)}
+    save_file(weights | {"head.weight": torch.zeros(3, 4)}, file)
+    with pytest.raises(DataError, match=r"1 of these 31 tensors fit.*too few"):
         start_from(Method(), str(file))
 
 
