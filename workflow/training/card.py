@@ -34,7 +34,9 @@ class Line(NamedTuple):
         method: its key.
         parameters_224, parameters_512: with ISIC 2017's and RETOUCH's outputs.
         flops_224, flops_512: of one forward pass of one image.
-        anchors: counts on record that were compared.
+        on_record: parameters on record for the network at 512 (or else 224) as it is configured;
+            None where the record has other options or outputs only.
+        anchors: counts on record that were compared, blocks and FLOPs among them.
         wrong: those that differ, a line each.
     """
 
@@ -43,6 +45,7 @@ class Line(NamedTuple):
     parameters_512: int
     flops_224: int
     flops_512: int
+    on_record: int | None
     anchors: int
     wrong: list[str]
 
@@ -57,9 +60,19 @@ def count(name: str, entry: Method) -> Line:
         parameters(large),
         flops(small, ISIC.image_size),
         flops(large, RETOUCH.image_size),
+        next(
+            (case.parameters for like in (RETOUCH, ISIC) for case in cases if _same(case, like)),
+            None,
+        ),
         sum(1 + bool(case.flops or case.gmacs) + len(case.blocks) for case in cases),
         [line for case in cases for line in differences(on_meta(entry, case), case)],
     )
+
+
+def _same(case: Case, like: Case) -> bool:
+    """Whether a case has the size and outputs of the paper's data, and no options of its own."""
+    keys = {"options", "image_size", "n_seg", "n_cls"}
+    return case.model_dump(include=keys) == like.model_dump(include=keys)
 
 
 def seconds_per_step(config: Config, method: str, steps: int) -> float:
@@ -106,17 +119,19 @@ def show(config: Config, names: list[str], steps: int) -> int:
     write = sys.stdout.write
     write(
         f"{'method':<24}{'parameters':>13}{'GFLOPs':>9}{'parameters':>14}{'GFLOPs':>9}"
-        f"{'anchors':>12}{'seconds':>10}\n{'':<24}{'at 224':>13}{'':>9}{'at 512':>14}{'':>9}"
-        f"{'':>12}{'a step':>10}\n"
+        f"{'anchor':>14}{'match':>12}{'seconds':>10}\n{'':<24}{'at 224':>13}{'':>9}{'at 512':>14}"
+        f"{'':>9}{'parameters':>14}{'':>12}{'a step':>10}\n"
     )
     wrong = 0
     for name in names:
         line = count(name, config.methods[name])
-        said = "none" if not line.anchors else "differ" if line.wrong else f"{line.anchors} met"
+        met = f"{line.anchors - len(line.wrong)} of {line.anchors}" if line.anchors else "-"
+        anchor = "-" if line.on_record is None else f"{line.on_record:,}"
         timed = f"{seconds_per_step(config, name, steps):.3f}" if steps else "-"
         write(
             f"{name:<24}{line.parameters_224:>13,}{line.flops_224 / 1e9:>9.2f}"
-            f"{line.parameters_512:>14,}{line.flops_512 / 1e9:>9.2f}{said:>12}{timed:>10}\n"
+            f"{line.parameters_512:>14,}{line.flops_512 / 1e9:>9.2f}"
+            f"{anchor:>14}{met:>12}{timed:>10}\n"
         )
         sys.stdout.flush()
         for difference in line.wrong:
