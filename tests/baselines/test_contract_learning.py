@@ -18,5 +18,5 @@ RATES = {"vit": 3e-5, "swint": 3e-5, "tang": 3e-4, "swinunet": 3e-4, "eiunet": 1
 def test_method_learns_one_batch(name, size):
     torch.manual_seed(0)
     network = build(name, size)
-    learned = learn(network, lr=RATES.get(name, 1e-3), max_steps=60, size=size, images=2)
+    learned = learn(network, lr=RATES.get(name, 1e-3), max_steps=120, size=size, images=2)
     assert learned.by_heart, learned
