@@ -12,7 +12,7 @@ from workflow.anchors import load_anchors
 
 # Relative error of a forward pass in bfloat16, whose numbers have 8 bits (0.4 % a rounding), up to
 # two hundred layers in a row.
-BF16_TOLERANCE = 0.1
+BF16_TOLERANCE = 0.08
 FLOAT_TOLERANCE = 1e-4
 
 

@@ -37,7 +37,6 @@ def changed(before, after, run=RUN):
         ({"images": 8}, set(KINDS)),
         ({"compactness": 10}, set(KINDS)),
     ],
-    ids=str,
 )
 def test_the_budget_counts(settings, made_anew):
     assert changed(small(), small(**settings)) == made_anew
@@ -58,7 +57,6 @@ def paper(**changes):
         ({"methods": {"autosmim": {"title": "SMIM"}}}, set()),
         ({"methods": {"autosmim": {"pretraining": None}}}, set(KINDS)),
     ],
-    ids=str,
 )
 def test_what_else_counts(changes, made_anew):
     assert changed(paper(), paper(**changes)) == made_anew
