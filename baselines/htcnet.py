@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from baselines.parts.convolution import conv_bn_relu
 from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
-from baselines.parts.swin import PatchExpand, PatchMerging, SwinStage, window_for
+from baselines.parts.swin import PatchExpand, PatchMerging, SwinStage, stage_windows, window_for
 from resformer.requirements import SizeRule, require_outputs
 
 SIZE_MULTIPLE = 32
@@ -270,14 +270,12 @@ class HTCNet(nn.Module):
     """The network: two encoders in a row, the fusion between them and two decoders in a row.
 
     Args:
-        grid: Height and width of the finest tokens, 1/8 of the image.
-        window: Side of the attention windows in tokens; cut to a stage's map where that is smaller.
+        windows: Side of the attention windows of each Swin stage.
         classes: Channels of the output.
     """
 
-    def __init__(self, grid: int, window: int, classes: int) -> None:
+    def __init__(self, windows: Sequence[int], classes: int) -> None:
         super().__init__()
-        windows = [min(window, grid >> stage) for stage in range(len(CHANNELS))]
         self.cnn_encoder = EfficientNetFront()
         self.swin_encoder = SwinEncoder(CNN_CHANNELS[-1], windows)
         self.tmf = TridentFusion(CHANNELS[-1])
@@ -316,5 +314,6 @@ def build(
     window = window_for(image_size) if window_size is None else window_size
     if window < 1:
         raise ValueError(f"htcnet: window_size is {window_size}; it must be at least 1")
-    network = HTCNet(image_size // 8, window, require_outputs("htcnet", "n_seg", n_seg) + 1)
+    windows = stage_windows(window, image_size, len(CHANNELS), first_stride=8)
+    network = HTCNet(windows, require_outputs("htcnet", "n_seg", n_seg) + 1)
     return Segmenter(network, SizeRule("htcnet", SIZE_MULTIPLE, MINIMUM_SIZE, exact=image_size))
