@@ -47,7 +47,7 @@ def start_from(network: nn.Module, pretrained: str) -> str | dict[str, Any]:
 
     Returns:
         What run.json says of the initial weights: `random`, or the source, its hash, how many
-        tensors matched, and the names that did not.
+        tensors matched, which (name in the network -> name in the weights), and which did not.
 
     Raises:
         DataError: the weights cannot be read or downloaded, or nothing of them fits.
@@ -74,6 +74,7 @@ def start_from(network: nn.Module, pretrained: str) -> str | dict[str, Any]:
         "tensors": total,
         "other_shape": found.other_shape,
         "left_random": found.left_random,
+        "copied": found.names,
     }
 
 

@@ -47,6 +47,8 @@ def test_what_fits_is_copied_under_its_new_name(published, capsys):
     assert (said["kind"], said["matched"], said["tensors"]) == ("file", 8, 10)
     assert said["left_random"] == ["network.head.weight", "network.head.bias"]
     assert len(said["sha256"]) == 64
+    assert said["copied"]["network.encoder.0.weight"] == "body.0.weight"
+    assert len(said["copied"]) == 8
     assert "8 of the network's 10 tensors" in capsys.readouterr().err
 
 
