@@ -17,15 +17,13 @@ from workflow.config_sections import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES: dict[Task, str] = {"segmentation": "DSC", "classification": "Sen + Spe - 100"}
-
 
 class Bracket(NamedTuple):
     """A learned method's score and the controls around it, per cent, means over seeds.
 
     Attributes:
         run: the learned method on a data set.
-        task: of the score, see `SCORES`.
+        task: whose score it is.
         score: the method's.
         floor: the best score among the controls that know nothing of the images.
         by: the method of that control.
@@ -73,7 +71,7 @@ def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
 def is_control(config: Config, method: str) -> bool:
     """Whether a method is there to bracket the others: no network, or shuffled labels."""
     entry = config.methods[method]
-    return entry.control is not None or bool(entry.training.get("shuffle_labels"))
+    return entry.control is not None or bool(entry.protocol.get("shuffle_labels"))
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:
