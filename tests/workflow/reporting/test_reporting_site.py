@@ -147,6 +147,19 @@ def test_real_data_has_no_demo_notice(tmp_path, monkeypatch):
     assert "paper" in page.text
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [("loss", "lowest loss"), ("ji", "highest Jaccard index"), ("dsc", "highest Dice")],
+)
+def test_the_overview_says_how_checkpoints_are_chosen(tmp_path, monkeypatch, checkpoint, said):
+    monkeypatch.chdir(tmp_path)
+    config = small_config(
+        training={**small_config().training.model_dump(), "checkpoint": checkpoint}
+    )
+    build_report(config, fake_results(config).iloc[:0])
+    assert f"checkpoint by {said}" in (paths.report(config) / "index.html").read_text()
+
+
 def test_what_is_missing_comes_first(built, pages):
     text = " ".join(pages["index.html"].text.split())
     trouble = text.index("Missing or in doubt: 2")
