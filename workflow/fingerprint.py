@@ -130,6 +130,10 @@ def table_fingerprint(config: Config, key: str) -> str:
     values = [
         config.tables[key].model_dump(),
         [titles(config, *run) for run in runs],
+        [
+            (config.methods[run.method].recipe, config.methods[run.method].pretrained)
+            for run in runs
+        ],
         cells.dataset_rows(config, key),
         config.evaluation.model_dump(exclude={"batch_size"}),
         config.statistics.model_dump(),

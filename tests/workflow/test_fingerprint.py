@@ -397,3 +397,15 @@ def test_the_reader_of_one_source_is_not_part_of_the_others_data(monkeypatch):
     fingerprint.code_hash.cache_clear()
     assert before["retouch_cirrus"] == after["retouch_cirrus"]
     assert before["isic2017"] != after["isic2017"]
+
+
+def test_a_table_is_made_anew_when_a_row_names_other_weights(tmp_path):
+    """Also where the bits are the same, so that no run is: the row shows the name of the file."""
+    prints = []
+    for name in ("a.pth", "b.pth"):
+        (tmp_path / name).write_bytes(b"the same")
+        made = config(("methods.unetpp.pretrained", str(tmp_path / name)))
+        run = fingerprint.run_fingerprint(made, "isic2017", "unetpp")
+        prints.append((run, fingerprint.table_fingerprint(made, "VII")))
+    assert prints[0][0] == prints[1][0]
+    assert prints[0][1] != prints[1][1]
