@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow import paths
 from workflow.config import load_config
 from workflow.data import make
 from workflow.data.phantom import write_retouch
@@ -34,7 +35,8 @@ TINY = {
     "datasets": {
         **{f"retouch_{vendor}": {"image_size": 32} for vendor in ("cirrus", "topcon")},
         "retouch_spectralis": {"image_size": 32, "slice_step": 7},
-        "isic2017": {"image_size": 32},
+        # Records are named relative to the repository, and tests work elsewhere.
+        "isic2017": {"image_size": 32, "duplicates": None},
     },
     # The same numbers on every processor, also where bfloat16 would be chosen.
     "training": {"precision": "float32"},
@@ -53,12 +55,15 @@ def tiny_tree(tmp_path_factory):
     with chdir(root):
         # The one vendor that is used, where `make.phantom` would write all three.
         phantom = config.data.phantom.retouch.model_dump()
-        write_retouch(config.raw_dir("retouch"), vendor="Spectralis", **phantom, seed=1)
+        write_retouch(paths.raw_dir(config, "retouch"), vendor="Spectralis", **phantom, seed=1)
         make.phantom(config, "isic2017")
+        for source in ("retouch", "isic2017"):
+            make.raw(config, source)
         for dataset in config.select.datasets:
             make.inventory(config, dataset)
             make.split(config, dataset)
             make.prepare(config, dataset)
+            make.gates(config, dataset)
     return root
 
 

@@ -208,14 +208,17 @@ def test_two_stages_and_weights_that_are_not_kept(tmp_path: Path) -> None:
     assert "Nothing to be done" in again.stdout
 
 
-def test_real_data_that_is_not_there_is_asked_for_by_name(tmp_path: Path) -> None:
+def test_retouch_is_asked_for_before_the_first_job(tmp_path: Path) -> None:
     copy_tree(tmp_path)
-    asked = snakemake(
-        tmp_path, "--config", "preset=paper", "--", "table_IV", ISIC2017_DIR="", RETOUCH_DIR=""
-    )
+    nothing = {"ISIC2017_DIR": "", "RETOUCH_DIR": ""}
+    planned = snakemake(tmp_path, "-n", "--config", "preset=paper", "--", "table_III", **nothing)
+    assert planned.returncode == 0  # what would run can be seen without any data
+    asked = snakemake(tmp_path, "--config", "preset=paper", "--", "table_III", **nothing)
     assert asked.returncode != 0
-    assert "data.isic2017_dir is not set, and neither is $ISIC2017_DIR" in asked.stdout
+    for part in ("retouch.grand-challenge.org", "data.retouch_dir", "RETOUCH_DIR", "preset=demo"):
+        assert part in asked.stdout
     assert "Traceback" not in asked.stdout
+    assert not (tmp_path / "results" / "paper" / "data").exists()
 
 
 @pytest.mark.parametrize(

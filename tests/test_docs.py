@@ -1,12 +1,15 @@
 """What the documents show works as it stands there: a method is added as a reader would add it."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.workspace import ROOT, copy_tree, environment, snakemake
 
@@ -67,6 +70,54 @@ def test_the_contract_holds_for_an_added_method_unasked(added: Path) -> None:
     passed = re.search(r"(\d+) passed", tested.stdout)
     assert passed is not None
     assert int(passed.group(1)) >= 15
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree with the example of docs/data.md and small images to go with it."""
+    folder = copy_tree(tmp_path_factory.mktemp("own"))
+    (overlay,) = blocks("data.md", "yaml")
+    (folder / "polyps.yaml").write_text(overlay)
+    draw_polyps(folder / "data" / "polyps")
+    small = ["datasets={polyps: {image_size: 32}}", "training={max_steps: 2}", "seeds=[0]"]
+    done = snakemake(folder, "--configfile", "polyps.yaml", "--config", *small)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return folder
+
+
+def draw_polyps(folder: Path) -> None:
+    """Twenty images of ten patients, a disc in each, and their masks and labels."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[0:40, 0:48]
+    lines = ["id,adenoma,patient"]
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for k in range(20):
+        disc = (y - random.integers(10, 30)) ** 2 + (x - random.integers(10, 38)) ** 2 < 60
+        pixels = random.integers(0, 255, (40, 48, 3), np.uint8) // 2
+        pixels[disc] += 100
+        Image.fromarray(pixels).save(folder / "images" / f"polyp{k:02d}.png")
+        mask = np.where(disc, 255, 0).astype(np.uint8)
+        Image.fromarray(mask).save(folder / "masks" / f"polyp{k:02d}_mask.png")
+        lines.append(f"polyp{k:02d},{k % 2},patient{k // 2}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_images_of_ones_own_need_configuration_alone(own: Path) -> None:
+    results = own / "results" / "polyps"
+    with (results / "tables/table_polyps.csv").open() as stream:
+        cells = {(c["method"], c["metric"]): c["state"] for c in csv.DictReader(stream)}
+    assert cells["resformer_par", "dsc"] == cells["unetpp", "ji"] == "value"
+    assert cells["efficientnet", "acc"] == "value"
+    found = json.loads((results / "data/polyps/gates.json").read_text())
+    counts = {name: split["images"] for name, split in found["prevalence"].items()}
+    assert counts == {"train": 12, "val": 4, "test": 4}
+    assert {name: split["groups"] for name, split in found["prevalence"].items()} == {
+        "train": 6, "val": 2, "test": 2,
+    }  # fmt: skip
+    page = (results / "report" / "data.html").read_text()
+    assert "Polyps" in page
+    assert "by group" in " ".join(page.split())
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

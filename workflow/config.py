@@ -66,26 +66,14 @@ class Config(Section):
         of_dataset = overlaid(self.training, self.datasets[dataset].training)
         return overlaid(of_dataset, self.methods[method].protocol)
 
+    def raw_source(self, dataset: str) -> str:
+        """Which raw files a data set is made from: a public source, or its own folders."""
+        source = self.datasets[dataset].source
+        return dataset if source == "folder" else source
+
     def given_dir(self, source: str) -> str | None:
         """The folder of raw files that the configuration or the environment names, if any."""
         return getattr(self.data, f"{source}_dir") or os.environ.get(f"{source.upper()}_DIR")
-
-    def raw_dir(self, source: str) -> Path:
-        """The folder with the raw files of `retouch` or `isic2017`.
-
-        Raises:
-            ConfigError: origin is local and neither the key nor the variable is set.
-        """
-        if self.data.origin == "phantom":
-            return self.results / "raw" / source
-        given = self.given_dir(source)
-        if not given:
-            raise ConfigError(
-                f"data.{source}_dir is not set, and neither is ${source.upper()}_DIR: preset "
-                f"`{self.preset}` reads real data. Set one of them to the folder that holds the "
-                f"{source} files (docs/data.md says which), or run preset=demo, which needs none."
-            )
-        return Path(given)
 
 
 def load_config(
@@ -125,7 +113,7 @@ def load_raw(
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(base, dict):
         raise ConfigError(f"{path}: expected a mapping of keys, found {type(base).__name__}")
-    presets = base.get("presets", {})
+    presets = merge(base.get("presets", {}), given.get("presets", {}))
     preset = given.get("preset", base.get("preset"))
     if not isinstance(preset, str) or preset not in presets:
         raise ConfigError(f"preset: found {preset!r}; allowed: {', '.join(presets)}")

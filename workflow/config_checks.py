@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from workflow.cells import runs, table_cells
 from workflow.config import Config
 from workflow.config_errors import describe, unknown
-from workflow.config_sections import LABELS, LESIONS, METRIC_TASK
+from workflow.config_sections import LABELS, LESIONS, METRIC_TASK, kfold_of
 from workflow.protocol import Training, overlaid
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ TASKS_OF_CHOICE = {
 
 def cross_check(config: Config) -> list[str]:
     """Every contradiction between keys, one line each; empty if there is none."""
-    checks = (_names, _modules, _annotated, _splits, _overrides, _pretrained)
+    checks = (_names, _modules, _annotated, _splits, _files, _overrides, _pretrained)
     problems = [problem for check in checks for problem in check(config)]
     return problems or [
         *_tasks(config),
@@ -109,23 +109,57 @@ def _build_options(file: Path) -> set[str] | None:
 
 
 def _annotated(config: Config) -> Iterator[str]:
-    """Lesions and labels must be among those that the data set's source annotates."""
+    """Lesions and labels must be among those that a public data set annotates."""
     for name, dataset in config.datasets.items():
         for key, allowed in (("lesions", LESIONS), ("labels", LABELS)):
+            if dataset.source not in allowed:
+                continue
             for value in getattr(dataset, key):
                 if value not in allowed[dataset.source]:
                     yield f"datasets.{name}.{key}: {unknown(value, allowed[dataset.source])}"
+        if dataset.folder and dataset.folder.labels is None:
+            for value in set(dataset.labels) - set(dataset.lesions):
+                yield (
+                    f"datasets.{name}.labels: found {value!r}, which is no lesion; without "
+                    "folder.labels (a CSV) a label is the presence of the lesion of its name"
+                )
 
 
 def _splits(config: Config) -> Iterator[str]:
-    rules = {"retouch": ("balanced",), "isic2017": ("official",)}
+    """A split must be a rule that fits the source, or a file."""
     for name, dataset in config.datasets.items():
-        allowed = rules[dataset.source]
-        if dataset.split not in allowed and not Path(dataset.split).is_file():
+        allowed = ["kfold I/K", *(["official"] if dataset.source == "isic2017" else [])]
+        if dataset.by_volume:
+            allowed += ["balanced", "slices"]
+        fold = kfold_of(dataset.split)
+        if fold is not None:
+            if not (fold[0] <= fold[1] and fold[1] >= 3):
+                yield (
+                    f"datasets.{name}.split: found {dataset.split!r}; in kfold I/K, K is at least "
+                    "3 (one fold tests, one validates) and I is 1 to K"
+                )
+        elif dataset.split not in allowed and not Path(dataset.split).is_file():
             yield (
                 f"datasets.{name}.split: found {dataset.split!r}; allowed: {', '.join(allowed)}, "
                 "or the path of a CSV file with columns id, split"
             )
+
+
+def _files(config: Config) -> Iterator[str]:
+    """Files that the configuration names must be there before hours are spent."""
+    named = {
+        "data.retouch_record": config.data.retouch_record,
+        "data.isic2017_record": config.data.isic2017_record,
+        **{f"datasets.{name}.duplicates": d.duplicates for name, d in config.datasets.items()},
+    }
+    for key, file in named.items():
+        if file is not None and not Path(file).is_file():
+            yield f"{key}: found {file!r}, and there is no such file; name one, or null"
+    for name, dataset in config.datasets.items():
+        if dataset.folder and name in LESIONS:
+            yield f"datasets.{name}: {name} is the name of a public source; call yours otherwise"
+    if config.results == Path(config.data.store):
+        yield f"data.store: found {config.data.store!r}, where preset {config.preset} writes"
 
 
 def _overrides(config: Config) -> Iterator[str]:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from workflow import cells
+from workflow import cells, raw_files
 from workflow.config import Config
 from workflow.files import sha256
 from workflow.reporting.notices import notices
@@ -33,29 +33,65 @@ NOT_HASHED = {
     "workflow.paths",
     "workflow.protocol",
     "workflow.provenance",
+    "workflow.raw_files",
     "workflow.step",
     "workflow.training.record",
 }
+# Keys of `evaluation` that decide what is counted; the others decide what is made of the counts.
+MEASURED = {"resolution", "boundary"}
 # Keys of `training` that choose where and in what portions a run is computed, not what.
 NOT_RESULT = {"device", "threads", "seeds_per_job", "keep_weights"}
 
 
 def data_fingerprint(config: Config, dataset: str, step: str) -> str:
-    """Of a data step (inventory, split, prepare) of one data set."""
+    """Of a data step (inventory, split, prepare, gates) of one data set, its inputs aside."""
     definition = config.datasets[dataset]
-    values = definition.model_dump(exclude={"title", "training"})
-    # A committed split may be edited without its name changing.
-    committed = Path(definition.split)
-    values["split_file"] = committed.read_text() if committed.is_file() else None
-    values["volumes"] = [config.data.val_volumes, config.data.test_volumes]
-    values["origin"] = [config.data.origin, config.given_dir(definition.source)]
-    sources = {"retouch": "workflow.data.retouch", "isic2017": "workflow.data.isic2017"}
-    modules = {
-        "inventory": [sources[definition.source]],
-        "split": ["workflow.data.split"],
-        "prepare": ["workflow.data.prepare", sources[definition.source]],
-    }
-    return digest(values, *modules[step])
+    source = f"workflow.data.{definition.source}"
+    record = config.data.retouch_record if definition.source == "retouch" else None
+    record = config.data.isic2017_record if definition.source == "isic2017" else record
+    meaning = {"source", "vendor", "folder", "lesions", "labels", "slice_step"}
+    keys, values, modules = {
+        "inventory": (
+            meaning,
+            [_text(record) if config.data.origin == "local" else None],
+            ["workflow.data.inventory", source],
+        ),
+        "split": (
+            {"lesions", "labels", "split"},
+            # A committed split may be edited without its name changing.
+            [_text(definition.split), config.data.val_volumes, config.data.test_volumes],
+            ["workflow.data.split"],
+        ),
+        "prepare": (
+            meaning | {"image_size", "intensity", "split"},
+            [config.data.resize.model_dump(), config.data.origin],
+            ["workflow.data.prepare", source],
+        ),
+        "gates": (
+            {"image_size", "lesions", "labels", "split"},
+            [_text(definition.duplicates)],
+            ["workflow.data.gates"],
+        ),
+    }[step]
+    return digest([definition.model_dump(include=keys), values], *modules)
+
+
+def raw_fingerprint(config: Config, source: str) -> str:
+    """Of the list of a source's raw files: the state of the user's files, and how they are read."""
+    record = config.data.isic2017_record if source == "isic2017" else None
+    known = _text(record) if config.data.origin == "local" else None
+    return digest([raw_files.state(config, source), known], "workflow.data.listing")
+
+
+def download_fingerprint(config: Config) -> str:
+    """Of the downloads of ISIC 2017: which files they must be, wherever they come from."""
+    return digest(_text(config.data.isic2017_record))
+
+
+def _text(file: str | None) -> str | None:
+    """The content of a file that a key names; None where it names none."""
+    path = Path(file) if file else None
+    return path.read_text(encoding="utf-8") if path and path.is_file() else None
 
 
 def phantom_fingerprint(config: Config, source: str) -> str:
@@ -107,21 +143,26 @@ def pretraining_fingerprint(config: Config, dataset: str, method: str) -> str:
 
 def control_fingerprint(config: Config, dataset: str, method: str) -> str:
     """Of the predictions of a control, seed aside."""
-    values = [config.methods[method].control, _definition(config, dataset)]
+    measured = config.evaluation.model_dump(include=MEASURED)
+    values = [config.methods[method].control, _definition(config, dataset), measured]
     return digest(values, "workflow.evaluation.controls")
 
 
 def _definition(config: Config, dataset: str) -> dict[str, Any]:
-    """What a data set is, its title and its protocol aside."""
-    return config.datasets[dataset].model_dump(exclude={"title", "training"})
+    """What a data set means to a network; its arrays are an input of every run."""
+    keys = {"source", "vendor", "image_size", "lesions", "labels"}
+    return config.datasets[dataset].model_dump(include=keys)
 
 
 def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
     """Of a run's counts and scores."""
-    normalize = config.training_for(dataset, method).normalize
     module = config.methods[method].module
     assert module is not None  # a control has predictions, and no network to evaluate
-    return digest(normalize, "workflow.evaluation.evaluate", module)
+    values = [
+        config.training_for(dataset, method).normalize,
+        config.evaluation.model_dump(include=MEASURED),
+    ]
+    return digest(values, "workflow.evaluation.evaluate", module)
 
 
 def table_fingerprint(config: Config, key: str) -> str:

@@ -8,9 +8,52 @@ from pathlib import Path
 from workflow.config import Config
 
 
+def store(config: Config, source: str) -> Path:
+    """Folder for what is downloaded, unpacked or written of a source's raw files."""
+    if config.data.origin == "phantom":
+        return config.results / "raw" / source
+    return Path(config.data.store) / source
+
+
+def raw_dir(config: Config, source: str) -> Path:
+    """Folder of a public source's raw files: the user's, or else what is downloaded or written."""
+    given = config.given_dir(source) if config.data.origin == "local" else None
+    return Path(given) if given else store(config, source) / "original"
+
+
+def raw_roots(config: Config, source: str) -> list[Path]:
+    """The folders below which a public source's raw files lie: as given, and unpacked."""
+    return [raw_dir(config, source), store(config, source) / "unpacked"]
+
+
+def downloaded(config: Config, source: str) -> Path:
+    """The note that all archives of a source are in the store and have the right checksums."""
+    return config.results / "data" / f"{source}_downloaded.txt"
+
+
+def seen(config: Config, source: str) -> Path:
+    """The sizes, times and hashes of the user's raw files when they were last looked at."""
+    return store(config, source) / "seen.json"
+
+
+def listing(config: Config, source: str) -> Path:
+    """The list of a source's raw files, written once all archives are unpacked."""
+    return config.results / "data" / f"{source}_files.json"
+
+
 def prepared(config: Config, dataset: str) -> Path:
     """Folder of a data set's inventory, split, manifest and prepared arrays."""
     return config.results / "data" / dataset
+
+
+def identity(config: Config, dataset: str) -> Path:
+    """The hash of a data set's arrays and of what they mean: what training depends on."""
+    return prepared(config, dataset) / "identity.txt"
+
+
+def gates(config: Config, dataset: str) -> Path:
+    """What the checks of a prepared data set found."""
+    return prepared(config, dataset) / "gates.json"
 
 
 def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,9 +13,9 @@ import yaml
 from config_changes import changed, of_preset
 from snakemake.cli import parse_config
 
-from workflow import cells
+from workflow import cells, paths
 from workflow.config import load_config, load_raw
-from workflow.config_errors import ConfigError, merge
+from workflow.config_errors import merge
 from workflow.schema import FILE, schema
 from workflow.step import read_config
 
@@ -242,26 +243,22 @@ def test_sizes_repeat_the_networks_constants():
 @pytest.mark.parametrize("source", ["retouch", "isic2017"])
 class TestRawFolder:
     def test_phantom_data_lies_in_the_results(self, source):
-        assert str(of_preset("demo").raw_dir(source)) == f"results/demo/raw/{source}"
+        found = paths.raw_dir(of_preset("demo"), source)
+        assert found == Path("results/demo/raw") / source / "original"
 
     def test_the_key_wins_over_the_variable(self, source, monkeypatch):
         monkeypatch.setenv(f"{source.upper()}_DIR", "from-variable")
-        assert str(of_preset("paper").raw_dir(source)) == "from-variable"
+        assert paths.raw_dir(of_preset("paper"), source) == Path("from-variable")
         config = load_config(
             overrides={"preset": "paper", "data": {f"{source}_dir": "from-key"}},
         )
-        assert str(config.raw_dir(source)) == "from-key"
+        assert paths.raw_dir(config, source) == Path("from-key")
 
-    def test_without_either_the_error_says_how_to_go_on(self, source, monkeypatch):
+    def test_without_either_it_is_in_the_store_that_presets_share(self, source, monkeypatch):
         monkeypatch.delenv(f"{source.upper()}_DIR", raising=False)
-        with pytest.raises(ConfigError) as caught:
-            of_preset("paper").raw_dir(source)
-        message = str(caught.value)
-        assert f"data.{source}_dir is not set" in message
-        assert f"${source.upper()}_DIR" in message
-        assert "preset `paper` reads real data" in message
-        assert "docs/data.md" in message
-        assert "preset=demo" in message
+        expected = Path("results/store") / source / "original"
+        assert paths.raw_dir(of_preset("paper"), source) == expected
+        assert paths.raw_dir(of_preset("released"), source) == expected
 
 
 def test_the_dag_needs_neither_torch_nor_pandas(repo):

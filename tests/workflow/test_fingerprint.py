@@ -160,9 +160,8 @@ def changed_runs(*changes):
 
 def all_runs(where=lambda dataset, method: True):
     """Every run that is trained: controls without a network have no protocol."""
-    return {
-        run for run in cells.runs(config()) if config().methods[run.method].module and where(*run)
-    }
+    own = config()
+    return {run for run in cells.runs(own) if own.methods[run.method].module and where(*run)}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +212,10 @@ def test_a_common_key_leaves_the_runs_that_have_their_own_value():
         ("evaluation.threshold", 0.4),
         ("statistics.decimals", 2),
         ("data.retouch_dir", "elsewhere"),
+        ("data.isic2017_url", "https://mirror.example/"),
+        ("data.threads", 9),
+        ("datasets.isic2017.duplicates", None),
+        ("evaluation.drop_duplicates", True),
     ],
     ids=lambda change: change[0],
 )
@@ -356,7 +359,9 @@ def test_editing_the_committed_split_changes_the_data_and_not_the_protocol(tmp_p
     assert len(set(before[0])) == 3
     file.write_text(file.read_text().replace("TRAIN002,val", "TRAIN002,train"))
     after = prints()
-    assert all(a != b for a, b in zip(before[0], after[0], strict=True))
+    # Only the split itself; what comes after it takes the split's own file as its input.
+    changed = [a != b for a, b in zip(before[0], after[0], strict=True)]
+    assert changed == [False, True, False]
     assert before[1:] == after[1:]
 
 
@@ -367,7 +372,37 @@ def test_data_changes_with_size_and_seed_and_not_with_titles():
     same = [("datasets.isic2017.title", "x"), ("datasets.isic2017.training", {"epochs": 2})]
     assert data() == data(*same) == data(("training.epochs", 2))
     assert data() != data(("datasets.isic2017.image_size", 192))
-    assert data() != data(("data.isic2017_dir", "elsewhere"))
+
+
+# Step -> the keys that change it; each changes no step that is not named.
+STEPS_CHANGED = {
+    ("datasets.retouch_cirrus.image_size", 256): {"prepare", "gates"},
+    ("datasets.retouch_cirrus.intensity", "volume"): {"prepare"},
+    ("datasets.retouch_cirrus.slice_step", 2): {"inventory", "prepare"},
+    ("datasets.retouch_cirrus.split", "balanced"): {"split", "prepare", "gates"},
+    ("datasets.retouch_cirrus.duplicates", "workflow/data/records/isic2017_duplicates.csv"): {
+        "gates"
+    },
+    ("data.resize.masks", "majority"): {"prepare"},
+    ("data.val_volumes", 2): {"split"},
+    ("data.retouch_record", None): {"inventory"},
+    ("data.isic2017_record", None): set(),
+    ("data.retouch_dir", "elsewhere"): set(),
+    ("datasets.isic2017.image_size", 192): set(),
+}
+
+
+@pytest.mark.parametrize("change", STEPS_CHANGED, ids=lambda change: change[0])
+def test_a_key_of_the_data_remakes_exactly_the_steps_that_use_it(change):
+    def prints(*changes):
+        own = config(*changes)
+        return {
+            step: fingerprint.data_fingerprint(own, "retouch_cirrus", step)
+            for step in ("inventory", "split", "prepare", "gates")
+        }
+
+    before, after = prints(), prints(change)
+    assert {step for step in before if before[step] != after[step]} == STEPS_CHANGED[change]
 
 
 def test_phantoms_change_with_their_seed():

@@ -1,25 +1,24 @@
-"""ISIC 2017 in its official layout, unpacked or still in its zip archives.
+"""ISIC 2017 in its official layout, archives unpacked.
 
 For each part (Training, Validation, Test_v2): `ISIC-2017_<part>_Data` with `ISIC_*.jpg` (and
 `*_superpixels.png`, which are not masks), `ISIC-2017_<part>_Part1_GroundTruth` with
 `ISIC_*_segmentation.png` in {0, 255}, and `ISIC-2017_<part>_Part3_GroundTruth.csv` with the
-diagnoses; nevus is neither of its two columns. Archives are read in place: nothing is unpacked.
+diagnoses; nevus is neither of its two columns.
 """
 
-import hashlib
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+import yaml
 
 from workflow.config_sections import Dataset
+from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.errors import DataError
-from workflow.data.source import RawImage
+from workflow.data.source import RawImage, Row
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
 DIAGNOSES = ("melanoma", "seborrheic_keratosis", "nevus")
@@ -27,118 +26,132 @@ DIAGNOSES = ("melanoma", "seborrheic_keratosis", "nevus")
 MASK_THRESHOLD = 128
 
 
-class Isic2017:
-    """The three parts of the challenge; images are their own groups."""
+class _Files(NamedTuple):
+    """What there is of one image."""
 
-    def __init__(self, raw: Path, dataset: Dataset) -> None:
+    part: str
+    image: Path
+    mask: Path | None
+    diagnosis: dict[str, int]
+
+
+class Isic2017:
+    """The three parts of the challenge; images are their own groups.
+
+    Args:
+        roots: folders in which the unpacked archives may lie; the first that has one counts.
+        dataset: the data set's configuration.
+        record: YAML file whose `counts` the parts must have; None checks nothing.
+
+    Raises:
+        DataError: files are missing or contradict each other or the record.
+    """
+
+    def __init__(self, roots: list[Path], dataset: Dataset, record: str | None) -> None:
         if dataset.lesions != ["lesion"]:
             raise DataError(f"lesions: found {dataset.lesions}; ISIC 2017 has one: [lesion]")
         wrong = [name for name in dataset.labels if name not in DIAGNOSES]
         if wrong:
             raise DataError(f"labels: {wrong[0]!r} is not a diagnosis; allowed: {[*DIAGNOSES]}")
-        self._raw = raw
-        self._dataset = dataset
-        self._images: dict[str, _Folder] = {}
-        self._masks: dict[str, _Folder] = {}
-        self._rows: list[dict[str, object]] = []
-        for part, title in PARTS.items():
-            self._add(part, f"ISIC-2017_{title}")
-        if not self._rows:
+        self._labels = dataset.labels
+        self._files: dict[str, _Files] = {}
+        self.tables: Sequence[Path] = tuple(
+            table
+            for part, title in PARTS.items()
+            if (table := self._add(roots, part, f"ISIC-2017_{title}")) is not None
+        )
+        if not self._files:
             raise DataError(
-                f"{raw}: found none of ISIC-2017_{{Training,Validation,Test_v2}}_Data (folder or "
-                ".zip); docs/data.md says which files to place there"
+                f"{roots[0]}: found none of ISIC-2017_{{Training,Validation,Test_v2}}_Data (folder "
+                "or .zip, data.isic2017_dir); docs/data.md says which files to place there"
             )
+        if record is not None:
+            _check_counts(self._files, Path(record), roots[0])
+        self.groups: Sequence[str] = list(self._files)
 
-    def inventory(self) -> pd.DataFrame:
-        """One row per image; see `Source.inventory`."""
-        return pd.DataFrame(self._rows)
+    def rows(self, group: str) -> list[Row]:
+        """The one image of a group; see `Source.rows`."""
+        files = self._files[group]
+        width, height = size_of(files.image)
+        return [
+            {
+                "id": group,
+                "group": group,
+                "part": files.part,
+                "width": width,
+                "height": height,
+                "has_mask": files.mask is not None,
+                **{f"label_{name}": files.diagnosis[name] for name in self._labels},
+                "files": (files.image, files.mask) if files.mask else (files.image,),
+            }
+        ]
 
-    def read(self, group: str) -> Iterator[RawImage]:
-        """The one image of a group, with its mask where it has one."""
-        pixels = _decode(self._images[group], f"{group}.jpg", "RGB")
+    def read(self, group: str, size: int) -> Iterator[RawImage]:
+        """The one image of a group, decoded no larger than `size` asks for, and its mask."""
+        files = self._files[group]
+        width, height = size_of(files.image)
+        pixels, extent = decode_reduced(files.image, size)
         mask = None
-        if group in self._masks:
-            name = f"{group}_segmentation.png"
-            mask = (_decode(self._masks[group], name, "L") >= MASK_THRESHOLD).astype(np.uint8)
-            if mask.shape != pixels.shape[:2]:
+        if files.mask is not None:
+            mask = (decode(files.mask, "L") >= MASK_THRESHOLD).astype(np.uint8)
+            if mask.shape != (height, width):
                 raise DataError(
-                    f"{self._masks[group].path}/{name}: mask is {mask.shape}, image is "
-                    f"{pixels.shape[:2]} (height, width); they must agree"
+                    f"{files.mask}: mask is {mask.shape}, image is {(height, width)} (height, "
+                    "width); they must agree. Fetch both again"
                 )
-        yield RawImage(group, pixels, mask)
+        yield RawImage(group, pixels, mask, extent)
 
-    def _add(self, part: str, prefix: str) -> None:
-        images = _open(self._raw / f"{prefix}_Data")
-        if images is None:
-            return  # a copy may lack a part; the split says which images it wants
-        masks = _open(self._raw / f"{prefix}_Part1_GroundTruth")
-        labels = _diagnoses(self._raw / f"{prefix}_Part3_GroundTruth.csv")
-        for name in sorted(n for n in images.names if n.endswith(".jpg")):
-            image = PurePosixPath(name).stem
-            if image not in labels:
+    def _add(self, roots: list[Path], part: str, prefix: str) -> Path | None:
+        """Take in one part if it is there; returns its table of diagnoses."""
+        images = _folder(roots, f"{prefix}_Data", ".jpg")
+        if not images:
+            return None  # a copy may lack a part; the split says which images it wants
+        masks = _folder(roots, f"{prefix}_Part1_GroundTruth", "_segmentation.png")
+        table = _table(roots, f"{prefix}_Part3_GroundTruth.csv")
+        diagnoses = _diagnoses(table)
+        for image, path in images.items():
+            if image in self._files:
                 raise DataError(
-                    f"{prefix}_Part3_GroundTruth.csv: no row for {image}, whose image is there"
+                    f"{path}: {image} is also in part {self._files[image].part}; remove it from "
+                    "one of them"
                 )
-            if masks is not None and f"{image}_segmentation.png" in masks.names:
-                self._masks[image] = masks
-            self._images[image] = images
-            data = images.read(name)
-            width, height = _size(images, name, data)
-            self._rows.append(
-                {
-                    "id": image,
-                    "group": image,
-                    "part": part,
-                    "width": width,
-                    "height": height,
-                    "has_mask": image in self._masks,
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                    **{f"label_{name}": labels[image][name] for name in self._dataset.labels},
-                }
-            )
+            if image not in diagnoses:
+                raise DataError(
+                    f"{table}: no row for {image}, whose image is there; fetch the file again"
+                )
+            self._files[image] = _Files(part, path, masks.get(image), diagnoses[image])
+        return table
 
 
-class _Folder:
-    """Files by name, in a folder or in a zip archive of the same name."""
+def _folder(roots: list[Path], name: str, ending: str) -> dict[str, Path]:
+    """Image id -> file, of the files with an ending in the first folder that has any.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._zip = zipfile.ZipFile(path) if path.suffix == ".zip" else None
-        members = self._zip.namelist() if self._zip else [f.name for f in path.iterdir()]
-        named = {PurePosixPath(member).name: member for member in members}
-        # Archives packed on a Mac hold a "._" shadow of each file.
-        self._members = {name: m for name, m in named.items() if not name.startswith("._")}
-
-    @property
-    def names(self) -> set[str]:
-        """The file names, without folders."""
-        return set(self._members)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file."""
-        member = self._members[name]
-        try:
-            return self._zip.read(member) if self._zip else (self.path / member).read_bytes()
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{self.path}: {name} in it is damaged; fetch it again") from error
+    An archive holds a folder of its own name, which unpacking puts into another one of that name.
+    """
+    for root in roots:
+        for folder in (root / name, root / name / name):
+            if folder.is_dir():
+                # "._" begins the shadows that archives packed on a Mac hold.
+                found = sorted(
+                    f for f in folder.iterdir()
+                    if f.name.endswith(ending) and not f.name.startswith(".")
+                )  # fmt: skip
+                if found:
+                    return {file.name.removesuffix(ending): file for file in found}
+    return {}
 
 
-def _open(folder: Path) -> _Folder | None:
-    archive = folder.with_name(f"{folder.name}.zip")
-    if folder.is_dir():
-        return _Folder(folder)
-    if not archive.is_file():
-        return None
-    try:
-        return _Folder(archive)
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{archive}: not a complete zip archive; fetch it again") from error
+def _table(roots: list[Path], name: str) -> Path:
+    for root in roots:
+        if (root / name).is_file():
+            return root / name
+    raise DataError(
+        f"{roots[0] / name}: missing, but its images are there; it holds the diagnoses. Fetch it"
+    )
 
 
 def _diagnoses(path: Path) -> dict[str, dict[str, int]]:
     """image id -> diagnosis -> 0 or 1."""
-    if not path.is_file():
-        raise DataError(f"{path}: missing, but its images are there; it holds the diagnoses")
     try:
         table = pd.read_csv(path)
     except ValueError as error:
@@ -146,26 +159,45 @@ def _diagnoses(path: Path) -> dict[str, dict[str, int]]:
     missing = {"image_id", "melanoma", "seborrheic_keratosis"} - set(table.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]} is missing; fetch the file again")
+    twice = table["image_id"][table["image_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: {twice.iloc[0]} has two rows; fetch the file again")
     table = table.set_index("image_id")[["melanoma", "seborrheic_keratosis"]]
+    # Value by value, because one word makes text of a column's numbers.
+    table = table.apply(pd.to_numeric, errors="coerce")
     wrong = table.index[~table.isin([0, 1]).all(axis=1)]
     if len(wrong):
         raise DataError(f"{path}: {wrong[0]}: a diagnosis is neither 0 nor 1; fetch the file again")
+    both = table.index[table.sum(axis=1) > 1]
+    if len(both):
+        raise DataError(f"{path}: {both[0]} has two diagnoses; fetch the file again")
     table = table.astype(int)
     table["nevus"] = 1 - table.max(axis=1)
     return {str(image): {d: int(row[d]) for d in DIAGNOSES} for image, row in table.iterrows()}
 
 
-def _size(folder: _Folder, name: str, data: bytes) -> tuple[int, int]:
+def _check_counts(files: dict[str, _Files], record: Path, root: Path) -> None:
+    """Each part must hold as many images, masks and diagnoses as are on record."""
+    found = {part: Counter[str]() for part in PARTS}
+    for entry in files.values():
+        found[entry.part].update({"images": 1, "masks": int(entry.mask is not None)})
+        found[entry.part].update(entry.diagnosis)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except OSError as error:
-        raise DataError(f"{folder.path}/{name}: not an image; fetch it again") from error
-
-
-def _decode(folder: _Folder, name: str, mode: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(folder.read(name))) as image:
-            return np.asarray(image.convert(mode))
-    except OSError as error:
-        raise DataError(f"{folder.path}/{name}: cannot be decoded; fetch it again") from error
+        known = yaml.safe_load(record.read_text(encoding="utf-8"))["counts"]
+        wrong = [
+            f"{PARTS[part]} {kind}: found {found[part][kind]}, on record {count}"
+            for part, counts in known.items()
+            for kind, count in counts.items()
+            if found[part][kind] != count
+        ]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{record}: cannot be read as a record with `counts` ({', '.join(PARTS)}, and in each "
+            "what is counted: its number). Restore the file, or set data.isic2017_record to null"
+        ) from error
+    if wrong:
+        raise DataError(
+            f"{root}: {'; '.join(wrong)} ({record}). Complete the files or fetch them again; for a "
+            "copy that is meant to be smaller set data.isic2017_record to a record of its own, or "
+            "to null"
+        )

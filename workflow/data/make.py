@@ -1,53 +1,71 @@
 """Command line of the data steps: `python -m workflow.data.make STEP CONFIG NAME`.
 
 STEP is one of
-  phantom    write phantom raw files; NAME is retouch or isic2017
+  phantom    write phantom raw files; NAME is a source, retouch or isic2017
+  download   fetch the archives of source NAME that are not there yet
+  raw        unpack the archives of source NAME, hash and list its raw files
   inventory  list and verify the raw images of data set NAME
   split      assign them to train, val and test
   prepare    write the arrays and the manifest
+  gates      check what was prepared, before anything is trained on it
 """
 
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from workflow import paths
 from workflow.config import Config
+from workflow.data.inventory import read_inventory
 from workflow.data.split import make_split
 from workflow.files import replacing, write_text
 from workflow.step import run_step
 
 
 def phantom(config: Config, name: str) -> None:
-    """Write the phantom raw files of one source, and a list of what was written."""
+    """Write the phantom raw files of one source."""
     from workflow.data.phantom.retina import write_retouch
     from workflow.data.phantom.skin import write_isic2017
 
-    root, wanted = config.raw_dir(name), config.data.phantom
+    root, wanted = paths.raw_dir(config, name), config.data.phantom
     if name == "retouch":
         for vendor in ("Cirrus", "Spectralis", "Topcon"):
             write_retouch(root, vendor=vendor, **wanted.retouch.model_dump(), seed=wanted.seed)
     else:
         write_isic2017(root, **wanted.isic2017.model_dump(), seed=wanted.seed)
-    files = sorted(f.relative_to(root) for f in root.rglob("*") if f.is_file())
-    write_text(root.with_suffix(".txt"), "".join(f"{file.as_posix()}\n" for file in files))
+
+
+def download(config: Config, name: str) -> None:
+    """Fetch the archives of a source, and note that they are whole."""
+    from workflow.data.download import download as fetch
+    from workflow.data.listing import recorded_sums
+
+    sums = recorded_sums(config, name)
+    fetch(sums, config.data.isic2017_url, paths.raw_dir(config, name))
+    lines = [f"{digest}  {file}\n" for file, digest in sums.items()]
+    write_text(paths.downloaded(config, name), "".join(lines))
+
+
+def raw(config: Config, name: str) -> None:
+    """Unpack and list the raw files of a source."""
+    from workflow.data.listing import list_raw
+
+    list_raw(config, name)
 
 
 def inventory(config: Config, name: str) -> None:
     """List the raw images of a data set."""
-    from workflow.data.source import open_source
+    from workflow.data.inventory import make_inventory
 
-    _write_csv(
-        paths.prepared(config, name) / "inventory.csv", open_source(config, name).inventory()
-    )
+    make_inventory(config, name)
 
 
 def split(config: Config, name: str) -> None:
-    """Assign the groups of a data set to train, val and test."""
+    """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
-    listed = pd.read_csv(folder / "inventory.csv", dtype={"id": str, "group": str, "part": str})
-    _write_csv(folder / "split.csv", make_split(config, name, listed))
+    with replacing(folder / "split.csv") as temporary:
+        make_split(config, name, read_inventory(folder)).to_csv(
+            temporary, index=False, lineterminator="\n"
+        )
 
 
 def prepare(config: Config, name: str) -> None:
@@ -57,12 +75,14 @@ def prepare(config: Config, name: str) -> None:
     write_arrays(config, name)
 
 
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+def gates(config: Config, name: str) -> None:
+    """Check a prepared data set."""
+    from workflow.data.gates import check
+
+    check(config, name)
 
 
-STEPS = {step.__name__: step for step in (phantom, inventory, split, prepare)}
+STEPS = {step.__name__: step for step in (phantom, download, raw, inventory, split, prepare, gates)}
 
 if __name__ == "__main__":
     _, step, config_path, name = sys.argv

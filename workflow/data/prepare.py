@@ -1,121 +1,137 @@
 """Raw images to prepared arrays: resized, uint8, one array per split, with a manifest.
 
-Images are resized with an antialiased bilinear filter, masks by nearest neighbour, aspect not kept
-(the paper resizes to a square). OCT slices stay single-channel; the loader repeats them. Labels
-come from the raw reference, before resizing, so that a small fluid is not lost.
+Aspect is not kept (the paper resizes to a square). OCT slices stay single-channel; the loader
+repeats them. Labels come from the raw reference, before resizing, so that a small fluid is not
+lost. Groups are read by several threads; memory holds a few groups at a time, never a whole split.
 """
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from workflow import paths
+from workflow import fingerprint, paths
 from workflow.config import Config
-from workflow.data.arrays import NO_MASK
+from workflow.config_sections import Dataset
 from workflow.data.errors import DataError
-from workflow.data.source import RawImage, Source, open_source
+from workflow.data.inventory import read_inventory
+from workflow.data.resize import resize
+from workflow.data.source import open_source
 from workflow.data.split import SPLITS
-from workflow.files import replacing, sha256, write_json
+from workflow.data.workers import Progress, each, usable_threads
+from workflow.files import replacing, sha256, write_json, write_text
 
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
 FILES = ("images.npy", "masks.npy", "labels.npy", "index.parquet")
 
 
-def prepare(config: Config, dataset: str) -> None:
-    """Write arrays, index and manifest of every split of a data set.
+def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) -> None:
+    """Write arrays, index, manifest and identity of a data set.
 
     Raises:
-        DataError: as the source does, or some label has no positive training image.
+        DataError: as the source does, or the raw data lacks an image of the inventory.
     """
     folder = paths.prepared(config, dataset)
-    inventory = pd.read_csv(folder / "inventory.csv", dtype={"id": str, "group": str})
-    split = pd.read_csv(folder / "split.csv", dtype=str)
-    table = inventory.merge(split, left_on="group", right_on="id", suffixes=("", "_split"))
-    _check_labels(config, dataset, table)
-    source, files = open_source(config, dataset), {}
+    split = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False)
+    table = read_inventory(folder).merge(split, on="id", validate="one_to_one")
+    files: dict[str, str] = {}
+    with ExitStack() as stack:
+        rows = {name: table[table["split"] == name].reset_index(drop=True) for name in SPLITS}
+        arrays = {
+            name: _open_arrays(stack, folder / name, config.datasets[dataset], len(rows[name]))
+            for name in SPLITS
+        }
+        _fill(config, dataset, rows, arrays, say)
+        for name in SPLITS:
+            _write_labels(stack, folder / name, config.datasets[dataset].labels, rows[name])
     for name in SPLITS:
-        rows = table[table["split"] == name].reset_index(drop=True)
-        for path in _write_split(config, dataset, source, name, rows):
-            files[str(path.relative_to(folder))] = sha256(path)
-    write_json(folder / "manifest.json", _manifest(config, dataset, table, files))
+        for file in FILES:
+            files[f"{name}/{file}"] = sha256(folder / name / file)
+    manifest = _manifest(config, dataset, table, files)
+    write_json(folder / "manifest.json", manifest)
+    write_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
 
 
-def resize(image: RawImage, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image and its mask as uint8 `[size, size(, 3)]` and `[size, size]`."""
-    if image.pixels.ndim == 3:
-        pixels = np.asarray(
-            Image.fromarray(image.pixels).resize((size, size), Image.Resampling.BILINEAR)
-        )
-    else:
-        # Float keeps the steps of a 16-bit vendor until the single rounding at the end.
-        scale = 255 / np.iinfo(image.pixels.dtype).max
-        grey = Image.fromarray(image.pixels.astype(np.float32) * scale)
-        pixels = np.rint(np.asarray(grey.resize((size, size), Image.Resampling.BILINEAR)))
-        pixels = pixels.astype(np.uint8)
-    if image.mask is None:
-        return pixels, np.full((size, size), NO_MASK, np.uint8)
-    mask = Image.fromarray(image.mask).resize((size, size), Image.Resampling.NEAREST)
-    return pixels, np.asarray(mask)
-
-
-def _write_split(
-    config: Config, dataset: str, source: Source, name: str, rows: pd.DataFrame
-) -> list[Path]:
-    definition = config.datasets[dataset]
+def _open_arrays(
+    stack: ExitStack, folder: Path, definition: Dataset, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """New memory-mapped images and masks, which take their places when the stack ends well."""
     size = definition.image_size
-    channels = (3,) if definition.source == "isic2017" else ()
-    images = np.empty((len(rows), size, size, *channels), np.uint8)
-    masks = np.empty((len(rows), size, size), np.uint8)
-    position = {image: i for i, image in enumerate(rows["id"])}
-    for group in rows["group"].unique():
-        for image in source.read(group):
-            row = position.pop(image.id, None)
-            if row is not None:
-                images[row], masks[row] = resize(image, size)
-    if position:
-        raise DataError(
-            f"{dataset}: {len(position)} images of inventory.csv are not in the raw data, first "
-            f"{min(position)}; delete {paths.prepared(config, dataset)} and start again"
+    shapes = {
+        "images": (count, size, size, *([3] if definition.color else [])),
+        "masks": (count, size, size),
+    }
+    images, masks = (
+        np.lib.format.open_memmap(
+            stack.enter_context(replacing(folder / f"{name}.npy")), "w+", np.uint8, shape
         )
-    folder = paths.prepared(config, dataset) / name
-    index = _index(definition.labels, rows)
-    labels = index[[f"label_{x}" for x in definition.labels]].to_numpy(np.uint8)
-    for file, array in (("images", images), ("masks", masks), ("labels", labels)):
-        with replacing(folder / f"{file}.npy") as temporary:
-            np.save(temporary, array)
-    with replacing(folder / "index.parquet") as temporary:
-        index.to_parquet(temporary, index=False)
-    return [folder / file for file in FILES]
+        for name, shape in shapes.items()
+    )
+    return images, masks
 
 
-def _index(labels: list[str], rows: pd.DataFrame) -> pd.DataFrame:
+def _fill(
+    config: Config,
+    dataset: str,
+    rows: dict[str, pd.DataFrame],
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]],
+    say: Callable[[str], None],
+) -> None:
+    """Read every group that has an image in some split, and put its images in their places."""
+    source, size = open_source(config, dataset), config.datasets[dataset].image_size
+    places = {image: (name, row) for name in SPLITS for row, image in enumerate(rows[name]["id"])}
+    groups = pd.concat(rows.values())["group"].unique().tolist()
+    absent = sorted(set(groups) - set(source.groups))
+    if absent:
+        raise DataError(
+            f"{dataset}: {len(absent)} groups of inventory.csv are not in the raw data, first "
+            f"{absent[0]}; bring them back, or delete {paths.prepared(config, dataset)}"
+        )
+
+    def place(group: str) -> list[str]:
+        placed = []
+        for image in source.read(group, size):
+            if image.id in places:
+                name, row = places[image.id]
+                arrays[name][0][row], arrays[name][1][row] = resize(image, size, config.data.resize)
+                placed.append(image.id)
+        return placed
+
+    progress, waiting = Progress(f"prepare {dataset}", len(places), "images", say), set(places)
+    for placed in each(place, groups, usable_threads(config.data.threads)):
+        waiting.difference_update(placed)
+        progress.add(len(placed))
+    progress.end()
+    if waiting:
+        raise DataError(
+            f"{dataset}: {len(waiting)} images of inventory.csv are not in the raw data, first "
+            f"{min(waiting)}; delete {paths.prepared(config, dataset)} and start again"
+        )
+
+
+def _write_labels(stack: ExitStack, folder: Path, labels: list[str], rows: pd.DataFrame) -> None:
+    """Write the index of a split, and its labels once more as an array."""
     columns = [f"label_{label}" for label in labels]
     index = rows[["id", "group", "width", "height", "has_mask", "sha256", *columns]].copy()
     index[columns] = index[columns].astype("int8")
     index["score_segmentation"] = rows["has_mask"] & (rows["tasks"] != "classification")
     index["score_classification"] = rows["tasks"] != "segmentation"
-    return index
-
-
-def _check_labels(config: Config, dataset: str, table: pd.DataFrame) -> None:
-    training = table[table["split"] == "train"]
-    for label in config.datasets[dataset].labels:
-        if not training[f"label_{label}"].any():
-            raise DataError(
-                f"{dataset}: no training image has label {label!r}, so it cannot be learnt; "
-                f"choose another split than {config.datasets[dataset].split!r}"
-            )
+    np.save(
+        stack.enter_context(replacing(folder / "labels.npy")), index[columns].to_numpy(np.uint8)
+    )
+    index.to_parquet(stack.enter_context(replacing(folder / "index.parquet")), index=False)
 
 
 def _manifest(
     config: Config, dataset: str, table: pd.DataFrame, files: dict[str, str]
 ) -> dict[str, Any]:
+    """What was prepared from what; `hash` is of all that training and evaluation can notice."""
     definition = config.datasets[dataset]
     sizes = Counter(f"{w}×{h}" for w, h in zip(table["width"], table["height"], strict=True))
     manifest: dict[str, Any] = {
@@ -134,8 +150,19 @@ def _manifest(
         "files": files,
     }
     canonical = json.dumps(manifest, sort_keys=True).encode()
-    manifest["hash"] = hashlib.sha256(canonical).hexdigest()
-    return manifest
+    inputs = paths.prepared(config, dataset) / "inputs.csv"
+    return {
+        **manifest,
+        "hash": hashlib.sha256(canonical).hexdigest(),
+        # How it came about: another way to the same arrays re-trains nothing.
+        "parameters": {
+            "resize": config.data.resize.model_dump(),
+            "slice_step": definition.slice_step,
+            "intensity": definition.intensity,
+        },
+        "inputs": {"list": inputs.name, "sha256": sha256(inputs)},
+        "code": fingerprint.code_hash("workflow.data.prepare"),
+    }
 
 
 def _summary(rows: pd.DataFrame, labels: list[str]) -> dict[str, Any]:

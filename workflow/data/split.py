@@ -1,10 +1,12 @@
-"""Which images train, validate and test: by whole groups, never by slices of one volume.
+"""Which images train, validate and test.
 
-A split is a table with one row per group (OCT volume, or dermoscopy image): `id`, `split` and
-`tasks`, the tasks whose scores a test image enters. The splits of the real data sets are committed
-beside this file; `balanced` makes one for phantom volumes and chose the committed validation sets.
+A split is a table with one row per image: `id`, `split` and `tasks`, the tasks whose scores a test
+image enters. Whole groups (OCT volumes, patients) go to one side, always but in `slices`, which
+exists to measure what happens otherwise. The splits of the real data sets are committed beside this
+file, by group; `balanced` chose their validation sets, and makes those of phantom volumes.
 """
 
+import hashlib
 import itertools
 import math
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.config import Config
+from workflow.config_sections import kfold_of
 from workflow.data.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -22,35 +25,98 @@ LARGEST_SEARCH = 200_000
 
 
 def make_split(config: Config, dataset: str, inventory: pd.DataFrame) -> pd.DataFrame:
-    """The split that a data set's configuration asks for.
+    """The split that a data set's configuration asks for, image by image.
 
     Raises:
-        DataError: a group of the CSV is not in the raw data, or some split is empty.
+        DataError: an id of the CSV is not in the raw data, or some split is empty.
     """
-    definition = config.datasets[dataset]
-    if definition.split == "balanced":
-        pixels = inventory.groupby("group")[[f"pixels_{x}" for x in definition.lesions]].sum()
-        test = choose_balanced(pixels, config.data.test_volumes)
-        val = choose_balanced(pixels.drop(index=test), config.data.val_volumes)
-        parts = {group: "test" if group in test else "val" if group in val else "train"
-                 for group in pixels.index}  # fmt: skip
-        split = pd.DataFrame({"id": list(parts), "split": list(parts.values()), "tasks": "both"})
-    elif definition.split == "official":
-        split = pd.DataFrame(
-            {"id": inventory["group"], "split": inventory["part"], "tasks": "both"}
-        ).drop_duplicates()
+    rule = config.datasets[dataset].split
+    if rule == "official":
+        split = inventory[["id"]].assign(split=inventory["part"], tasks="both")
+    elif rule == "slices":
+        split = inventory[["id"]].assign(split=_by_slice(config, inventory), tasks="both")
+    elif rule == "balanced" or kfold_of(rule):
+        try:
+            parts = _by_group(config, dataset, inventory)
+        except DataError as error:
+            raise DataError(f"datasets.{dataset}.split: found {rule!r}; {error}") from error
+        split = inventory[["id"]].assign(split=inventory["group"].map(parts), tasks="both")
     else:
-        split = read_split(Path(definition.split))
-        absent = sorted(set(split["id"]) - set(inventory["group"]))
-        if absent:
-            raise DataError(
-                f"{definition.split}: {len(absent)} of its ids are not in the raw data of "
-                f"{dataset}, first {absent[0]}; complete the data, or name another split"
-            )
+        split = _by_file(rule, dataset, inventory)
     empty = [name for name in SPLITS if name not in set(split["split"])]
     if empty:
-        raise DataError(f"{dataset}: split {definition.split!r} has nothing in {empty[0]}")
+        raise DataError(
+            f"{dataset}: split {rule!r} has nothing in {empty[0]}; complete the data, or name "
+            f"another split (datasets.{dataset}.split)"
+        )
     return split.reset_index(drop=True)
+
+
+def _by_group(config: Config, dataset: str, inventory: pd.DataFrame) -> dict[str, str]:
+    """group -> split, by rule `balanced` or `kfold I/K`."""
+    definition = config.datasets[dataset]
+    amounts = _amounts(inventory, definition.lesions, definition.labels)
+    fold = kfold_of(definition.split)
+    if fold is None:
+        test = choose_balanced(amounts, config.data.test_volumes)
+        val = choose_balanced(amounts.drop(index=test), config.data.val_volumes)
+    else:
+        number, count = fold
+        folds = balanced_folds(amounts, count)
+        # The next fold validates, so that each group tests once and validates once.
+        test, val = folds[number - 1], folds[number % count]
+    return (
+        dict.fromkeys(amounts.index, "train")
+        | dict.fromkeys(test, "test")
+        | dict.fromkeys(val, "val")
+    )
+
+
+def _amounts(inventory: pd.DataFrame, lesions: list[str], labels: list[str]) -> pd.DataFrame:
+    """What a split balances: each group's lesion pixels, or its labels where pixels are unknown."""
+    columns = [f"pixels_{name}" for name in lesions]
+    if not set(columns) <= set(inventory.columns):
+        columns = [f"label_{name}" for name in labels]
+    amounts = inventory.groupby("group", sort=False)[columns].sum()
+    amounts.index = amounts.index.astype(str)
+    return amounts
+
+
+def _by_slice(config: Config, inventory: pd.DataFrame) -> list[str]:
+    """A random split of single slices, in the shares of the split by volume; it leaks."""
+    groups, images = inventory["group"].nunique(), len(inventory)
+    test, val = (
+        round(images * volumes / groups)
+        for volumes in (config.data.test_volumes, config.data.val_volumes)
+    )
+    order = sorted(range(images), key=lambda i: _shuffled(inventory["id"].iloc[i]))
+    parts = np.full(images, "train", dtype=object)
+    parts[order[:test]], parts[order[test : test + val]] = "test", "val"
+    return parts.tolist()
+
+
+def _shuffled(name: str) -> str:
+    """A sorting key that puts names in a random order, the same everywhere."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _by_file(file: str, dataset: str, inventory: pd.DataFrame) -> pd.DataFrame:
+    """The split of a CSV, whose ids are groups or images."""
+    given = read_split(Path(file))
+    known = next((k for k in ("group", "id") if set(given["id"]) <= set(inventory[k])), None)
+    if known is None:
+        absent = sorted(set(given["id"]) - set(inventory["group"]) - set(inventory["id"]))
+        if not absent:
+            raise DataError(
+                f"{file}: some ids are groups of {dataset}, others images; use one kind"
+            )
+        raise DataError(
+            f"{file}: {len(absent)} of its ids are not in the raw data of {dataset}, first "
+            f"{absent[0]}; complete the data, or name another split"
+        )
+    images = inventory[["id", "group"]].assign(key=inventory[known])
+    merged = images.merge(given.rename(columns={"id": "key"}), on="key")
+    return merged[["id", "split", "tasks"]]
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -60,9 +126,13 @@ def read_split(path: Path) -> pd.DataFrame:
         DataError: a column is missing, an id occurs twice, or a value is not allowed.
     """
     try:
-        split = pd.read_csv(path, dtype=str)
+        split = pd.read_csv(path, dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty; expected columns id, split") from None
+    except ValueError as error:  # also what is not UTF-8
+        raise DataError(
+            f"{path}: not a CSV table in UTF-8 ({str(error).strip()}); expected columns id, split"
+        ) from error
     missing = {"id", "split"} - set(split.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; expected id, split")
@@ -70,9 +140,15 @@ def read_split(path: Path) -> pd.DataFrame:
         split["tasks"] = "both"
     twice = split["id"][split["id"].duplicated()]
     if len(twice):
-        raise DataError(f"{path}: id {twice.iloc[0]} occurs twice; one group has one split")
-    if split["id"].isna().any():
-        raise DataError(f"{path}: a row has no id; each row names a group and its split")
+        raise DataError(
+            f"{path}: id {twice.iloc[0]} occurs twice; one group has one split. Keep "
+            "one of the rows"
+        )
+    if (split["id"] == "").any():
+        raise DataError(
+            f"{path}: a row has no id; each row names a group and its split. Add the id, or delete "
+            "the row"
+        )
     for column, allowed in (("split", SPLITS), ("tasks", TASKS)):
         wrong = split.loc[~split[column].isin(allowed)]
         if len(wrong):
@@ -99,7 +175,10 @@ def choose_balanced(pixels: pd.DataFrame, count: int) -> list[str]:
     """
     groups = len(pixels)
     if not 0 < count < groups:
-        raise DataError(f"cannot choose {count} of {groups} groups and leave any; use more volumes")
+        raise DataError(
+            f"cannot choose {count} of {groups} groups and leave any; add groups, or test and "
+            "validate on fewer (data.test_volumes, data.val_volumes)"
+        )
     if math.comb(groups, count) > LARGEST_SEARCH:
         raise DataError(f"{count} of {groups} groups are too many choices; name a split CSV")
     choices = np.array(list(itertools.combinations(range(groups), count)))
@@ -110,3 +189,37 @@ def choose_balanced(pixels: pd.DataFrame, count: int) -> list[str]:
     deviation = np.abs(shares - count / groups).max(axis=1)
     deviation[(holders < wanted).any(axis=1)] += groups  # only if no choice holds every lesion
     return [str(pixels.index[i]) for i in choices[int(np.argmin(deviation))]]
+
+
+def balanced_folds(amounts: pd.DataFrame, count: int) -> list[list[str]]:
+    """The groups in `count` folds of nearly the same size, each with its share of every column.
+
+    Greedy: the groups that hold most of anything come first, and each goes to the fold that has
+    least of what it brings.
+
+    Args:
+        amounts: one row per group, one column per lesion or label.
+        count: how many folds.
+
+    Raises:
+        DataError: there are fewer groups than folds.
+    """
+    groups = len(amounts)
+    if groups < count:
+        raise DataError(f"cannot make {count} folds of {groups} groups; use fewer folds")
+    values = amounts.to_numpy(dtype=float)
+    shares = values / np.maximum(values.sum(axis=0), 1)
+    names = [str(name) for name in amounts.index]
+    order = sorted(range(groups), key=lambda i: (-shares[i].max(), _shuffled(names[i])))
+    totals, folds = np.zeros((count, shares.shape[1])), [list[str]() for _ in range(count)]
+    # The first `groups % count` folds to fill up may hold one group more than the others.
+    small, larger = divmod(groups, count)
+    for i in order:
+        full = sum(len(fold) > small for fold in folds)
+        open_ = [k for k in range(count) if len(folds[k]) < small + (full < larger)]
+        cost = [(((totals[k] + shares[i]) ** 2 - totals[k] ** 2).sum(), len(folds[k]), k)
+                for k in open_]  # fmt: skip
+        chosen = min(cost)[2]
+        folds[chosen].append(names[i])
+        totals[chosen] += shares[i]
+    return [sorted(fold) for fold in folds]

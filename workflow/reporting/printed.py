@@ -32,6 +32,15 @@ def printed_datasets() -> dict[str, dict[str, str]]:
     return {row["dataset"]: row for row in _rows("table_I.csv")}
 
 
+@cache
+def dataset_notes() -> dict[str, list[str]]:
+    """Data set -> what of its printed description cannot be, or is only part of the truth."""
+    notes: dict[str, list[str]] = {}
+    for row in _rows("table_I_notes.csv"):
+        notes.setdefault(row["dataset"], []).append(row["note"])
+    return notes
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (PUBLISHED / name).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))

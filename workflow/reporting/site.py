@@ -14,20 +14,20 @@ import yaml
 from markupsafe import Markup
 
 from workflow import paths
-from workflow.cells import Run, chosen_datasets, made_figures
+from workflow.cells import Run, made_figures
 from workflow.config import Config
 from workflow.files import write_text
-from workflow.reporting.dataset_table import native_sizes
+from workflow.reporting.data_content import dataset_entries
+from workflow.reporting.printed import dataset_notes
 from workflow.reporting.records import RunRecord
 from workflow.reporting.run_content import chart_rows, fact_rows
-from workflow.reporting.samples import write_samples, write_thumbnail
+from workflow.reporting.samples import write_thumbnail
 from workflow.reporting.site_content import (
     Content,
     address,
     gather,
     incomplete_cells,
     slug,
-    split_facts,
 )
 from workflow.reporting.table_formats import WRITERS, to_html
 from workflow.reporting.table_text import Shown, number_text, show_cell, table_name
@@ -82,7 +82,8 @@ class Site:
         self._page("index.html", "overview", "Overview", figures=figures)
         self._page("figures.html", "figures", "Figures", figures=figures)
         self._page("provenance.html", "provenance", "Provenance")
-        self._page("data.html", "data", "Data", datasets=self._datasets())
+        datasets = dataset_entries(self.config, self.content.manifests, self.folder / "samples")
+        self._page("data.html", "data", "Data", datasets=datasets)
         self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
         self._page("tables.html", "tables", "Tables")
         for key, table in self.content.tables.items():
@@ -135,9 +136,18 @@ class Site:
             table=table,
             html=Markup(to_html(table, link=lambda run: f"../{run_page(run)}")),
             downloads=downloads,
+            notes=self._notes(key),
             before=keys[here - 1] if here > 0 else None,
             after=keys[here + 1] if here + 1 < len(keys) else None,
         )
+
+    def _notes(self, key: str) -> list[tuple[str, str]]:
+        """Under a summary of data sets: (title, what of the printed summary cannot be)."""
+        return [
+            (self.config.datasets[name].title, note)
+            for name in self.config.tables[key].datasets
+            for note in dataset_notes().get(name, [])
+        ]
 
     def _run(self, record: RunRecord) -> None:
         training = self.config.training_for(*record.run).model_dump(mode="json")
@@ -175,27 +185,6 @@ class Site:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return True
-
-    def _datasets(self) -> list[dict[str, Any]]:
-        """Facts and sample images of each data set that was prepared."""
-        entries = []
-        for name in chosen_datasets(self.config):
-            manifest = self.content.manifests.get(name)
-            if manifest is None:
-                continue
-            entries.append(
-                {
-                    "key": name,
-                    "definition": self.config.datasets[name],
-                    "manifest": manifest,
-                    "sizes": native_sizes(manifest),
-                    "splits": split_facts(self.config, name),
-                    "samples": write_samples(
-                        self.config, name, self.folder / "samples", slug(name)
-                    ),
-                }
-            )
-        return entries
 
 
 def run_page(run: Run) -> str:

@@ -1,19 +1,16 @@
 """What the report says, gathered before any page is written: runs, tables, figures, data sets."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import yaml
 
 from workflow import paths
 from workflow.cells import Run, chosen_datasets, dataset_rows, made_figures, made_tables, table_runs
 from workflow.config import Config
-from workflow.data.split import SPLITS
 from workflow.reporting.brackets import Bracket, brackets
 from workflow.reporting.dataset_table import build_dataset_table, read_manifests
 from workflow.reporting.notices import notices
@@ -31,16 +28,6 @@ class Trouble(NamedTuple):
     what: str
     why: str
     run: Run | None
-
-
-class SplitFacts(NamedTuple):
-    """Size of one split, and how many of its images hold each label."""
-
-    name: str
-    images: int
-    groups: int
-    masks: int
-    positive: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -163,22 +150,6 @@ def gather(config: Config, results: "pd.DataFrame") -> Content:
         manifests=read_manifests(config, chosen_datasets(config)),
         brackets=brackets(config, results),
     )
-
-
-def split_facts(config: Config, dataset: str) -> list[SplitFacts]:
-    """Images, groups, masks and label counts of each split, from its index."""
-    import pandas as pd
-
-    facts = []
-    for name in SPLITS:
-        index = pd.read_parquet(paths.prepared(config, dataset) / name / "index.parquet")
-        positive = {
-            label: int(np.count_nonzero(index[f"label_{label}"].to_numpy() > 0))
-            for label in config.datasets[dataset].labels
-        }
-        masks = int(np.count_nonzero(index["has_mask"].to_numpy(bool)))
-        facts.append(SplitFacts(name, len(index), len(set(index["group"])), masks, positive))
-    return facts
 
 
 def incomplete_cells(table: ReportTable) -> int:

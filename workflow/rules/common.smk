@@ -22,6 +22,7 @@ CONFIG_FILE = str(CONFIG.results / "config.json")
 LOGS = str(CONFIG.results / "logs")
 BENCHMARKS = str(CONFIG.results / "benchmarks")
 ENVIRONMENT = "../../envs/conda.yaml"
+SOURCES = sorted({CONFIG.raw_source(dataset) for dataset in CONFIG.datasets})
 launch.use_this_interpreter()
 
 
@@ -41,7 +42,22 @@ if workflow.is_main_process and locks.release_stale_lock():
     )
 
 
+def require_raw_files():
+    """End before the first job, with what to do, where raw files are needed that nobody gave."""
+    needed = {
+        job.wildcards.source
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "raw"
+    }
+    root = paths.raw_dir(CONFIG, "retouch")
+    if "retouch" in needed and not CONFIG.demo and not root.exists():
+        from workflow.data.retouch import HOW_TO_GET
+
+        raise WorkflowError(f"{root}: not there, and RETOUCH is needed.\n{HOW_TO_GET}")
+
+
 onstart:
+    require_raw_files()
     locks.record_owner()
     write_json(CONFIG_FILE, RAW)
     launch.start_server()
@@ -75,12 +91,39 @@ def counts_of(runs):
     ]
 
 
+def data_of(wildcards):
+    """A prepared data set that has passed its gates; gates passed anew change no result."""
+    return [
+        paths.identity(CONFIG, wildcards.dataset),
+        ancient(paths.gates(CONFIG, wildcards.dataset)),
+    ]
+
+
 def manifests_of(datasets):
-    """The manifests of prepared data sets."""
-    return [paths.prepared(CONFIG, dataset) / "manifest.json" for dataset in datasets]
+    """What there is to say of prepared data sets: their manifests, and what their gates found."""
+    return [
+        file
+        for dataset in datasets
+        for file in (
+            paths.prepared(CONFIG, dataset) / "manifest.json",
+            paths.gates(CONFIG, dataset),
+        )
+    ]
 
 
-def raw_listing(wildcards):
-    """Phantom raw files are made first; a local folder is there already."""
-    source = CONFIG.datasets[wildcards.dataset].source
-    return [CONFIG.results / "raw" / f"{source}.txt"] if CONFIG.demo else []
+def duplicates_in(runs):
+    """Where the test images are listed that `evaluation.drop_duplicates` leaves out of scores."""
+    if not CONFIG.evaluation.drop_duplicates:
+        return []
+    return list(dict.fromkeys(paths.gates(CONFIG, run.dataset) for run in runs))
+
+
+def raw_inputs(wildcards):
+    """Phantoms and downloads are made first; a local folder is there already."""
+    if wildcards.source in CONFIG.datasets and CONFIG.datasets[wildcards.source].folder:
+        return []
+    if CONFIG.demo:
+        return [paths.raw_dir(CONFIG, wildcards.source)]
+    if wildcards.source == "isic2017" and not CONFIG.given_dir("isic2017"):
+        return [paths.downloaded(CONFIG, "isic2017")]
+    return []

@@ -1,10 +1,15 @@
-# Raw files -> inventory -> split -> prepared arrays and manifest, per data set.
+# Archives or phantoms -> list of raw files -> inventory -> split -> prepared arrays and manifest ->
+# gates. The first steps are made per source, the others per data set.
+
+
+localrules:
+    download,
+    raw,
 
 
 rule phantom:
     output:
-        raw=directory(CONFIG.results / "raw" / "{source}"),
-        listing=CONFIG.results / "raw" / "{source}.txt",
+        directory(CONFIG.results / "raw" / "{source}" / "original"),
     log:
         f"{LOGS}/phantom/{{source}}.log",
     benchmark:
@@ -25,18 +30,70 @@ rule phantom:
         "python -m workflow.data.make phantom {params.config} {wildcards.source} 2>&1 | tee {log}"
 
 
+# The archives themselves are no outputs: Snakemake would delete all of them when one fails.
+rule download:
+    output:
+        paths.downloaded(CONFIG, "isic2017"),
+    log:
+        f"{LOGS}/download/isic2017.log",
+    benchmark:
+        f"{BENCHMARKS}/download/isic2017.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=600,
+    params:
+        config=CONFIG_FILE,
+        fingerprint=fingerprint.download_fingerprint(CONFIG),
+    shell:
+        "python -m workflow.data.make download {params.config} isic2017 2>&1 | tee {log}"
+
+
+rule raw:
+    input:
+        raw_inputs,
+    output:
+        CONFIG.results / "data" / "{source}_files.json",
+    log:
+        f"{LOGS}/raw/{{source}}.log",
+    benchmark:
+        f"{BENCHMARKS}/raw/{{source}}.tsv"
+    wildcard_constraints:
+        source="|".join(SOURCES),
+    conda:
+        ENVIRONMENT
+    threads: CONFIG.data.threads
+    resources:
+        cpus_per_task=CONFIG.data.threads,
+        mem_mb=2000,
+        runtime=240,
+    params:
+        config=CONFIG_FILE,
+        fingerprint=lambda wildcards: fingerprint.raw_fingerprint(
+            CONFIG, wildcards.source
+        ),
+    shell:
+        "python -m workflow.data.make raw {params.config} {wildcards.source} 2>&1 | tee {log}"
+
+
 rule inventory:
     input:
-        raw_listing,
+        lambda wildcards: paths.listing(CONFIG, CONFIG.raw_source(wildcards.dataset)),
     output:
-        CONFIG.results / "data" / "{dataset}" / "inventory.csv",
+        expand(
+            CONFIG.results / "data" / "{{dataset}}" / "{file}.csv",
+            file=["inventory", "inputs"],
+        ),
     log:
         f"{LOGS}/inventory/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/inventory/{{dataset}}.tsv"
     conda:
         ENVIRONMENT
+    threads: CONFIG.data.threads
     resources:
+        cpus_per_task=CONFIG.data.threads,
         mem_mb=4000,
         runtime=60,
     params:
@@ -74,10 +131,12 @@ rule split:
 rule prepare:
     input:
         CONFIG.results / "data" / "{dataset}" / "inventory.csv",
+        CONFIG.results / "data" / "{dataset}" / "inputs.csv",
         CONFIG.results / "data" / "{dataset}" / "split.csv",
     output:
-        manifest=CONFIG.results / "data" / "{dataset}" / "manifest.json",
-        arrays=expand(
+        CONFIG.results / "data" / "{dataset}" / "manifest.json",
+        paths.identity(CONFIG, "{dataset}"),
+        expand(
             CONFIG.results / "data" / "{{dataset}}" / "{split}" / "{file}",
             split=["train", "val", "test"],
             file=["images.npy", "masks.npy", "labels.npy", "index.parquet"],
@@ -88,8 +147,10 @@ rule prepare:
         f"{BENCHMARKS}/prepare/{{dataset}}.tsv"
     conda:
         ENVIRONMENT
+    threads: CONFIG.data.threads
     resources:
-        mem_mb=8000,
+        cpus_per_task=CONFIG.data.threads,
+        mem_mb=4000,
         runtime=120,
     params:
         config=CONFIG_FILE,
@@ -98,3 +159,26 @@ rule prepare:
         ),
     shell:
         "python -m workflow.data.make prepare {params.config} {wildcards.dataset} 2>&1 | tee {log}"
+
+
+rule gates:
+    input:
+        paths.identity(CONFIG, "{dataset}"),
+    output:
+        paths.gates(CONFIG, "{dataset}"),
+    log:
+        f"{LOGS}/gates/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/gates/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=CONFIG_FILE,
+        fingerprint=lambda wildcards: fingerprint.data_fingerprint(
+            CONFIG, wildcards.dataset, "gates"
+        ),
+    shell:
+        "python -m workflow.data.make gates {params.config} {wildcards.dataset} 2>&1 | tee {log}"

@@ -7,7 +7,7 @@ for pack in packs():
         name:
             "evaluate_seed" + "_".join(map(str, pack))
         input:
-            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            data_of,
             expand(
                 paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
                 / "weights.safetensors",
@@ -50,7 +50,7 @@ for pack in packs():
         name:
             "control_seed" + "_".join(map(str, pack))
         input:
-            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            data_of,
         output:
             expand(
                 paths.evaluation(CONFIG, "{{dataset}}", "{{method}}", "{seed}")

@@ -7,8 +7,7 @@ PRETRAINED = "|".join(k for k, v in CONFIG.methods.items() if v.pretraining) or 
 
 rule superpixels:
     input:
-        CONFIG.results / "data" / "{dataset}" / "manifest.json",
-        CONFIG.results / "data" / "{dataset}" / "train" / "images.npy",
+        data_of,
     output:
         paths.superpixels(CONFIG, "{dataset}", "{method}", "{number}"),
     log:
@@ -39,7 +38,7 @@ for pack in packs():
         name:
             "pretrain_seed" + "_".join(map(str, pack))
         input:
-            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            data_of,
             lambda wildcards: paths.all_superpixels(
                 CONFIG, wildcards.dataset, wildcards.method
             ),

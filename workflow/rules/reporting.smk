@@ -8,6 +8,7 @@ for key in cells.made_tables(CONFIG):
             f"table_{key}"
         input:
             counts_of(cells.table_runs(CONFIG, key)),
+            duplicates_in(cells.table_runs(CONFIG, key)),
             manifests_of(cells.dataset_rows(CONFIG, key)),
         output:
             [

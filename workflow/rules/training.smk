@@ -7,7 +7,7 @@ for pack in packs():
         name:
             "train_seed" + "_".join(map(str, pack))
         input:
-            CONFIG.results / "data" / "{dataset}" / "manifest.json",
+            data_of,
             lambda wildcards, seeds=pack: paths.all_pretraining(
                 CONFIG, wildcards.dataset, wildcards.method, seeds
             ),

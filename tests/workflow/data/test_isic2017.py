@@ -1,6 +1,5 @@
-"""ISIC 2017's layout read back, from folders and from archives, and every way it can be broken."""
+"""ISIC 2017's layout read back, and every way in which it can be broken."""
 
-import hashlib
 import io
 import shutil
 import zipfile
@@ -8,6 +7,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from workflow.config_sections import Dataset
@@ -28,7 +28,6 @@ def definition(**changes):
         "lesions": ["lesion"],
         "labels": ["melanoma", "seborrheic_keratosis", "nevus"],
         "split": "official",
-        "slice_step": 1,
     }
     return Dataset.model_validate({**values, **changes})
 
@@ -58,16 +57,12 @@ def folders(unpacked, tmp_path):
     return shutil.copytree(unpacked, tmp_path / "isic")
 
 
-@pytest.fixture
-def zips(archives, tmp_path):
-    """A copy of the archives that may be damaged."""
-    return shutil.copytree(archives, tmp_path / "isic")
-
-
-def read_all(root, **changes):
-    source = Isic2017(root, definition(**changes))
-    inventory = source.inventory()
-    return inventory, {group: next(source.read(group)) for group in inventory["group"]}
+def read_all(root, record=None, **changes):
+    """Inventory and images of everything, as the data steps would."""
+    source = Isic2017([root, root / "nothing"], definition(**changes), record)
+    rows = [row for group in source.groups for row in source.rows(group)]
+    images = {group: next(source.read(group, 32)) for group in source.groups}
+    return pd.DataFrame(rows), images
 
 
 def names(root, part):
@@ -85,7 +80,8 @@ def test_the_inventory_lists_every_image_with_its_part_and_labels(unpacked):
         data = (unpacked / f"ISIC-2017_{TITLES[row.part]}_Data" / f"{row.id}.jpg").read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             assert (row.width, row.height) == image.size
-        assert row.sha256 == hashlib.sha256(data).hexdigest()
+        assert row.files[0].read_bytes() == data
+        assert [file.name for file in row.files[1:]] == [f"{row.id}_segmentation.png"]
 
 
 def test_nevus_is_neither_of_the_two_columns(unpacked):
@@ -115,19 +111,17 @@ def test_images_and_masks_come_back_pixel_by_pixel(unpacked):
             assert image.mask.max() == 1
 
 
-def test_folders_and_archives_give_the_same(archives, unpacked):
-    from_zips, zipped = read_all(archives)
-    from_folders, plain = read_all(unpacked)
-    pd.testing.assert_frame_equal(from_zips, from_folders)
-    for name, image in zipped.items():
-        np.testing.assert_array_equal(image.pixels, plain[name].pixels)
-        np.testing.assert_array_equal(image.mask, plain[name].mask)
-
-
-def test_folders_and_archives_may_be_mixed(zips, unpacked):
-    (zips / "ISIC-2017_Training_Data.zip").unlink()
-    shutil.copytree(unpacked / "ISIC-2017_Training_Data", zips / "ISIC-2017_Training_Data")
-    pd.testing.assert_frame_equal(read_all(zips)[0], read_all(unpacked)[0])
+def test_each_file_may_lie_in_either_root(folders, tmp_path):
+    expected = read_all(folders)[0].drop(columns="files")
+    other = tmp_path / "unpacked"
+    # An unpacked archive is a folder in a folder of the same name.
+    (other / "ISIC-2017_Training_Data").mkdir(parents=True)
+    (folders / "ISIC-2017_Training_Data").rename(
+        other / "ISIC-2017_Training_Data" / "ISIC-2017_Training_Data"
+    )
+    source = Isic2017([folders, other], definition(), None)
+    rows = [row for group in source.groups for row in source.rows(group)]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows).drop(columns="files"), expected)
 
 
 def test_superpixels_are_neither_images_nor_masks(folders):
@@ -175,7 +169,66 @@ def test_grey_masks_are_cut_where_the_challenge_cuts_them(folders):
 def test_the_configuration_opens_it(tiny_config):
     source = open_source(tiny_config, "isic2017")
     assert isinstance(source, Isic2017)
-    assert source.inventory()["part"].value_counts().to_dict() == {"train": 12, "val": 6, "test": 6}
+    assert len(source.groups) == 12 + 6 + 6
+    assert [table.name for table in source.tables] == [
+        f"ISIC-2017_{title}_Part3_GroundTruth.csv" for title in TITLES.values()
+    ]
+
+
+def record_of(tmp_path, **changes):
+    """A record of the counts that `archives` holds, with some of train's changed."""
+    tables = {
+        part: pd.read_csv(tmp_path / "isic" / f"ISIC-2017_{title}_Part3_GroundTruth.csv")
+        for part, title in TITLES.items()
+    }
+    counts = {}
+    for part, table in tables.items():
+        found = table[["melanoma", "seborrheic_keratosis"]].sum().astype(int).to_dict()
+        counts[part] = {
+            "images": len(table), "masks": len(table), **found,
+            "nevus": len(table) - sum(found.values()),
+        }  # fmt: skip
+    counts["train"] |= changes
+    file = tmp_path / "record.yaml"
+    file.write_text(yaml.safe_dump({"files": {}, "counts": counts}))
+    return str(file)
+
+
+def test_counts_that_are_on_record_are_held_to(folders, tmp_path):
+    assert len(read_all(folders, record_of(tmp_path))[0]) == sum(COUNTS.values())
+    found = len(names(folders, "train"))
+    with pytest.raises(DataError) as caught:
+        read_all(folders, record_of(tmp_path, images=2000, masks=1999))
+    message = str(caught.value)
+    assert (
+        f"Training images: found {found}, on record 2000; Training masks: found {found}" in message
+    )
+    assert "data.isic2017_record" in message
+
+
+@pytest.mark.parametrize("text", ["", "counts: [", "files: {}"])
+def test_a_record_that_is_none_is_named(folders, tmp_path, text):
+    file = tmp_path / "record.yaml"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"record.yaml: cannot be read as a record with `counts`"):
+        read_all(folders, str(file))
+
+
+def test_the_record_is_that_of_the_data_sheet(repo):
+    record = yaml.safe_load((repo / "workflow/data/records/isic2017.yaml").read_text())
+    counts = {part: list(numbers.values()) for part, numbers in record["counts"].items()}
+    assert counts == {
+        "train": [2000, 2000, 374, 254, 1372],
+        "val": [150, 150, 30, 42, 78],
+        "test": [600, 600, 117, 90, 393],
+    }
+    for numbers in record["counts"].values():
+        assert list(numbers) == ["images", "masks", "melanoma", "seborrheic_keratosis", "nevus"]
+        assert sum(list(numbers.values())[2:]) == numbers["images"]
+    assert len(record["files"]) == 9
+    for title in TITLES.values():
+        for kind in ("Data.zip", "Part1_GroundTruth.zip", "Part3_GroundTruth.csv"):
+            assert len(record["files"][f"ISIC-2017_{title}_{kind}"]) == 32
 
 
 def csv_of(root):
@@ -202,6 +255,19 @@ def no_row(root):
 def no_value(root):
     lines = csv_of(root).read_text().splitlines()
     csv_of(root).write_text("\n".join([*lines[:-1], lines[-1].split(",")[0] + ",,0.0"]) + "\n")
+
+
+def two_rows(root):
+    csv_of(root).write_text(csv_of(root).read_text() + "ISIC_9000000,0.0,0.0\n")
+
+
+def two_diagnoses(root):
+    lines = csv_of(root).read_text().splitlines()
+    csv_of(root).write_text("\n".join([*lines[:-1], lines[-1].split(",")[0] + ",1.0,1.0"]) + "\n")
+
+
+def in_two_parts(root):
+    shutil.copy(image_of(root), root / "ISIC-2017_Test_v2_Data")
 
 
 def image_of(root):
@@ -241,6 +307,9 @@ def other_size(root):
         (html_csv, "Part3_GroundTruth.csv: (not a CSV table|column image_id is missing); fetch"),
         (no_row, r"Training_Part3_GroundTruth.csv: no row for ISIC_9000005, whose image is there"),
         (no_value, "csv: ISIC_9000005: a diagnosis is neither 0 nor 1; fetch the file again"),
+        (two_rows, "csv: ISIC_9000000 has two rows; fetch the file again"),
+        (two_diagnoses, "csv: ISIC_9000005 has two diagnoses; fetch the file again"),
+        (in_two_parts, "ISIC_9000000.jpg: ISIC_9000000 is also in part train"),
         (no_jpeg, r"ISIC_9000000.jpg: not an image; fetch it again"),
         (very_short_jpeg, r"ISIC_9000000.jpg: not an image; fetch it again"),
         (short_jpeg, r"ISIC_9000000.jpg: cannot be decoded; fetch it again"),
@@ -256,25 +325,6 @@ def test_damage_is_named_with_its_file(folders, damage, message):
     damage(folders)
     with pytest.raises(DataError, match=message):
         read_all(folders)
-
-
-def test_a_download_that_stopped_is_named(zips):
-    file = zips / "ISIC-2017_Validation_Data.zip"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DataError, match=r"Validation_Data.zip: not a complete zip archive; fetch"):
-        read_all(zips)
-
-
-@pytest.mark.parametrize("kind", ["Data", "Part1_GroundTruth"])
-def test_a_flipped_bit_in_an_archive_is_named(zips, kind):
-    file = zips / f"ISIC-2017_Training_{kind}.zip"
-    with zipfile.ZipFile(file) as archive:
-        first = archive.infolist()[0]
-    data = bytearray(file.read_bytes())
-    data[first.header_offset + 30 + len(first.filename) + 40] ^= 1
-    file.write_bytes(data)
-    with pytest.raises(DataError, match=rf"Training_{kind}.zip: ISIC_9000000.* in it is damaged"):
-        read_all(zips)
 
 
 def test_an_empty_folder_says_what_to_place_there(tmp_path):

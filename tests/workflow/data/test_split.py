@@ -3,6 +3,7 @@
 import itertools
 from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from workflow.config import load_config
 from workflow.data.errors import DataError
-from workflow.data.split import choose_balanced, make_split, read_split
+from workflow.data.split import balanced_folds, choose_balanced, make_split, read_split
 
 FLUIDS = ["irf", "srf", "ped"]
 # Table I, with 196 for the misprinted 198 of Spectralis (24 volumes of 49 B-scans are 1176).
@@ -21,21 +22,6 @@ TEST_VOLUMES = {
     "spectralis": ["TRAIN025", "TRAIN027", "TRAIN034", "TRAIN038"],
     "topcon": ["TRAIN051", "TRAIN055", "TRAIN058", "TRAIN061"],
 }
-# Identical or nearly identical images of ISIC 2017, as in docs/data.md.
-DUPLICATES = [
-    ("ISIC_0012175", "ISIC_0015982"),
-    ("ISIC_0012271", "ISIC_0016018"),
-    ("ISIC_0012887", "ISIC_0012989"),
-    ("ISIC_0013163", "ISIC_0013109"),
-    ("ISIC_0012970", "ISIC_0012127"),
-    ("ISIC_0012221", "ISIC_0016002"),
-    ("ISIC_0012152", "ISIC_0015979"),
-    ("ISIC_0012216", "ISIC_0016001"),
-    ("ISIC_0015986", "ISIC_0015987"),
-    ("ISIC_0012290", "ISIC_0013594"),
-    ("ISIC_0012672", "ISIC_0012673"),
-    ("ISIC_0012756", "ISIC_0013184"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +30,9 @@ def splits(repo):
 
 
 @pytest.fixture(scope="module")
-def volumes(splits):
-    return pd.read_csv(splits / "retouch_volumes.csv").set_index("id")
+def volumes(repo):
+    records = repo / "workflow" / "data" / "records"
+    return pd.read_csv(records / "retouch_volumes.csv").set_index("id")
 
 
 @pytest.mark.parametrize("vendor", TABLE_I)
@@ -101,9 +88,11 @@ def test_isic_copies_are_scored_on_what_their_reference_allows(splits):
     assert split["id"].str.fullmatch(r"ISIC_00\d{5}").all()
 
 
-def test_no_image_is_learnt_from_whose_copy_is_scored_or_chosen_by(splits):
+def test_no_image_is_learnt_from_whose_copy_is_scored_or_chosen_by(splits, repo):
+    pairs = pd.read_csv(repo / "workflow" / "data" / "records" / "isic2017_duplicates.csv")
+    assert len(pairs) == 13  # twelve of the data sheet, one found by the gates
     split = read_split(splits / "isic2017_256.csv").set_index("id")["split"].to_dict()
-    for one, other in DUPLICATES:
+    for one, other in zip(pairs["image_a"], pairs["image_b"], strict=True):
         used = {split.get(one), split.get(other)} - {None}
         assert len(used) == 1, (one, other, used)
 
@@ -216,7 +205,7 @@ def test_a_search_that_would_not_end_is_refused():
         ("image,split\nA,train\n", "column 'id' is missing"),
         ("id,split\nA,train\nA,test\n", "id A occurs twice; one group has one split"),
         ("id,split\nA,training\n", "A: found split 'training'; allowed: train, val, test"),
-        ("id,split\nA,\n", "A: found split nan; allowed: train, val, test"),
+        ("id,split\nA,\n", "A: found split ''; allowed: train, val, test"),
         (
             "id,split,tasks\nA,train,detection\n",
             "A: found tasks 'detection'; allowed: both, segmentation, classification",
@@ -261,22 +250,39 @@ def test_balanced_splits_whole_groups_and_test_before_validation(repo):
     sums = inventory.groupby("group")[[f"pixels_{fluid}" for fluid in FLUIDS]].sum()
     test = choose_balanced(sums, 2)
     val = choose_balanced(sums.drop(index=test), 1)
-    by_split = split.groupby("split")["id"].apply(list).to_dict()
+    volumes = split["id"].str.partition("-")[0]
+    by_split = volumes.groupby(split["split"]).unique().map(list).to_dict()
     assert by_split["test"] == test
     assert by_split["val"] == val
-    assert sorted(split["id"]) == sums.index.tolist()
+    assert sorted(set(volumes)) == sums.index.tolist()
+    assert split["id"].tolist() == inventory["id"].tolist()
     assert set(split["tasks"]) == {"both"}
 
 
+def images(names, part=None):
+    """An inventory of images that are their own groups."""
+    return pd.DataFrame({"id": list(names), "group": list(names), "part": part or ""})
+
+
+def slices(volumes, count):
+    """An inventory of volumes of so many slices, each fluid in every second volume."""
+    rows = [
+        {"id": f"V{v:02d}-{k:03d}", "group": f"V{v:02d}", "part": "",
+         **{f"pixels_{f}": 10 * ((v + i) % 2) for i, f in enumerate(FLUIDS)}}
+        for v in range(volumes) for k in range(count)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def test_official_takes_the_parts_of_the_archives(repo):
-    inventory = pd.DataFrame({"group": list("ABCD"), "part": ["train", "train", "val", "test"]})
+    inventory = images("ABCD", ["train", "train", "val", "test"])
     split = make_split(configured(repo, "isic2017", "official"), "isic2017", inventory)
     assert split["split"].tolist() == inventory["part"].tolist()
     assert split["id"].tolist() == list("ABCD")
 
 
 def test_official_with_a_part_missing_says_which(repo):
-    inventory = pd.DataFrame({"group": list("AB"), "part": ["train", "test"]})
+    inventory = images("AB", ["train", "test"])
     with pytest.raises(DataError, match="isic2017: split 'official' has nothing in val"):
         make_split(configured(repo, "isic2017", "official"), "isic2017", inventory)
 
@@ -284,9 +290,34 @@ def test_official_with_a_part_missing_says_which(repo):
 def test_a_file_is_taken_as_it_is_and_may_leave_images_out(repo, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("id,split\nC,test\nA,train\nB,val\n")
-    inventory = pd.DataFrame({"group": list("AABCDD")})
-    split = make_split(configured(repo, "isic2017", file), "isic2017", inventory)
-    assert split["id"].tolist() == list("CAB")
+    split = make_split(configured(repo, "isic2017", file), "isic2017", images("ABCD"))
+    assert dict(zip(split["id"], split["split"], strict=True)) == {
+        "A": "train", "B": "val", "C": "test",
+    }  # fmt: skip
+
+
+def test_a_file_by_volume_places_every_slice(repo, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("id,split,tasks\nV00,test,segmentation\nV01,train,both\nV02,val,both\n")
+    config = configured(repo, "retouch_cirrus", file)
+    split = make_split(config, "retouch_cirrus", slices(3, 4)).set_index("id")
+    assert split["split"].value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
+    assert split.loc["V00-003"].tolist() == ["test", "segmentation"]
+
+
+def test_a_file_by_slice_places_slices(repo, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("id,split\nV00-000,test\nV01-001,train\nV02-000,val\n")
+    config = configured(repo, "retouch_cirrus", file)
+    split = make_split(config, "retouch_cirrus", slices(3, 4))
+    assert split["id"].tolist() == ["V00-000", "V01-001", "V02-000"]
+
+
+def test_a_file_with_volumes_and_slices_is_refused(repo, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("id,split\nV00,test\nV01-001,train\nV02,val\n")
+    with pytest.raises(DataError, match="some ids are groups of retouch_cirrus, others images"):
+        make_split(configured(repo, "retouch_cirrus", file), "retouch_cirrus", slices(3, 4))
 
 
 def test_a_file_that_names_absent_images_says_how_many(repo, tmp_path):
@@ -294,4 +325,77 @@ def test_a_file_that_names_absent_images_says_how_many(repo, tmp_path):
     file.write_text("id,split\nA,train\nY,val\nX,test\n")
     message = r"mine.csv: 2 of its ids are not in the raw data of isic2017, first X"
     with pytest.raises(DataError, match=message):
-        make_split(configured(repo, "isic2017", file), "isic2017", pd.DataFrame({"group": ["A"]}))
+        make_split(configured(repo, "isic2017", file), "isic2017", images("A"))
+
+
+# ---- kfold and slices
+
+
+def fold_of(repo, dataset, inventory, number, count):
+    config = configured(repo, dataset, f"kfold {number}/{count}")
+    return make_split(config, dataset, inventory).set_index("id")["split"]
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_each_volume_tests_in_one_fold_and_validates_in_one(repo, count):
+    inventory = slices(11, 3)
+    folds = [fold_of(repo, "retouch_cirrus", inventory, k, count) for k in range(1, count + 1)]
+    for part in ("test", "val"):
+        assert (sum((fold == part).astype(int) for fold in folds) == 1).all()
+    for fold in folds:
+        by_volume = fold.groupby(inventory.set_index("id")["group"]).nunique()
+        assert (by_volume == 1).all()  # no volume on two sides
+    sizes = [(fold == "test").sum() // 3 for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_folds_of_the_real_volumes_share_the_fluids(volumes):
+    for vendor in ("Cirrus", "Spectralis", "Topcon"):
+        amounts = volumes.loc[volumes["vendor"] == vendor, FLUIDS]
+        folds = balanced_folds(amounts, 5)
+        assert sorted(itertools.chain(*folds)) == sorted(amounts.index)
+        shares = pd.concat([amounts.loc[fold].sum() / amounts.sum() for fold in folds], axis=1)
+        # The largest volume alone holds up to 45 % of a fluid; no fold holds much more, none little.
+        largest = (amounts / amounts.sum()).max()
+        assert (shares.max(axis=1) <= largest.clip(lower=0.2) + 0.08).all()
+        assert (shares > 0.02).all(axis=None)
+
+
+def test_folds_of_dermoscopy_share_the_diagnoses(repo):
+    labels = np.random.default_rng(0).choice(3, size=275, p=[0.2, 0.15, 0.65])
+    inventory = images([f"I{k:03d}" for k in range(275)])
+    for k, name in enumerate(("melanoma", "seborrheic_keratosis", "nevus")):
+        inventory[f"label_{name}"] = (labels == k).astype(int)
+    split = fold_of(repo, "isic2017", inventory, 2, 5).to_numpy()
+    for k in range(3):
+        assert abs(((labels == k) & (split == "test")).sum() - (labels == k).sum() / 5) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=2), min_size=3, max_size=30),
+    st.integers(3, 6),
+)
+def test_folds_are_a_partition_of_nearly_equal_size(rows, count):
+    if len(rows) < count:
+        with pytest.raises(DataError, match=f"cannot make {count} folds of {len(rows)} groups"):
+            balanced_folds(table(rows), count)
+        return
+    folds = balanced_folds(table(rows), count)
+    assert sorted(itertools.chain(*folds)) == table(rows).index.tolist()
+    assert {len(fold) for fold in folds} <= {len(rows) // count, -(-len(rows) // count)}
+    assert folds == balanced_folds(table(rows), count)
+
+
+def test_a_split_by_slice_has_the_sizes_of_the_one_by_volume_and_leaks(repo):
+    inventory = slices(24, 10)
+    config = configured(repo, "retouch_cirrus", "slices", test_volumes=4, val_volumes=3)
+    split = make_split(config, "retouch_cirrus", inventory)
+    assert split["split"].value_counts().to_dict() == {"train": 170, "val": 30, "test": 40}
+    volumes = split["id"].str.partition("-")[0].groupby(split["split"]).nunique()
+    assert volumes["train"] == 24  # neighbours of test slices are trained on
+    assert volumes["test"] > 4
+    shuffled = make_split(config, "retouch_cirrus", inventory.sample(frac=1, random_state=0))
+    assert dict(zip(split["id"], split["split"], strict=True)) == dict(
+        zip(shuffled["id"], shuffled["split"], strict=True)
+    )

@@ -185,6 +185,37 @@ def write_data(config, dataset):
         "hash": "c0ffee" * 10,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_gates(config, dataset, count)
+
+
+def write_gates(config, dataset, count, **changes):
+    """What the gates of `write_data` would say, with one pair of duplicates."""
+    definition = config.datasets[dataset]
+    of_split = {
+        "images": count,
+        "groups": 4,
+        "masks": count,
+        "positive": {label: (count - 1) // 3 for label in definition.labels},
+        "positive_share": 0.3,
+        "lesion_pixels": dict.fromkeys(definition.lesions, 0.05),
+    }
+    found = {
+        "dataset": dataset,
+        "split": definition.split,
+        "prevalence": {split: of_split for split in ("train", "val", "test")},
+        "sizes": {"smallest": [64, 48], "largest": [64, 48], "distinct": 1},
+        "duplicates": [
+            {"a": "train-001", "split_a": "train", "b": "test-002", "split_b": "test",
+             "kind": "near", "difference": 0.4, "known": True}
+        ],
+        "dropped": ["test-002"],
+        "leaks": None,
+        "empty_masks": None,
+        "lost_in_resizing": {},
+        "gates": [{"name": "groups in one split", "passed": True, "detail": "12 groups"}],
+        **changes,
+    }  # fmt: skip
+    (paths.prepared(config, dataset) / "gates.json").write_text(json.dumps(found))
 
 
 def write_run(config, dataset, method, seed, **facts):

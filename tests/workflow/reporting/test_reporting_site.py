@@ -8,14 +8,21 @@ from urllib.parse import unquote
 
 import pytest
 from PIL import Image
-from reporting_tree import fake_results, small_config, small_raw, write_tree
+from reporting_tree import (
+    ROOT,
+    fake_results,
+    small_config,
+    small_raw,
+    write_gates,
+    write_tree,
+)
 
 from workflow import paths
 from workflow.cells import runs
-from workflow.config import Config
+from workflow.config import Config, load_raw
 from workflow.reporting import site
 from workflow.reporting.make_figure import make_figure
-from workflow.reporting.notices import DEMO
+from workflow.reporting.notices import DEMO, SPLIT_BY_SLICE
 from workflow.reporting.samples import SIDE
 from workflow.reporting.site import build_report
 from workflow.reporting.site_content import slug
@@ -116,6 +123,8 @@ def test_nothing_is_loaded_from_elsewhere(built):
     _, folder = built
     for path in [*folder.rglob("*.html"), *folder.rglob("*.css")]:
         text = path.read_text(encoding="utf-8")
+        # The configuration is shown too, and names an address that nothing is loaded from.
+        text = text.replace("isic2017_url: https:", "")
         assert not re.search(r"https?:|@import|url\(|<script|\son\w+=", text), path.name
 
 
@@ -211,13 +220,68 @@ def test_the_data_page_counts_and_shows(built, pages):
     config, folder = built
     text = " ".join(pages["data.html"].text.split())
     assert "64×48 pixels" in text
-    assert "training 4 10 10 3 (30 %)" in text
+    assert "training 4 10 10 3 (30 %) 3 (30 %) 3 (30 %) 30.0 % 5.00 %" in text
+    assert "groups in one split: 12 groups" in text
+    # A pair of duplicates, and what comes of it.
+    assert "1 pairs of images that are the same or nearly so; 1 test images are also in" in text
+    assert "train-001 train test-002 test near 0.40 yes" in text
+    assert "evaluation.drop_duplicates: true leaves them out" in text
+    # The paper's rows allow .267 to .333 for Cirrus; our test set's share stands beside it.
+    assert "only if 26.7 to 33.3 % of the labels" in text
+    assert "of this test set 30.0 % are" in text
+    assert "Phantoms have no say in this" in text
+    assert "600×450 is the size of another data set" in text
     samples = sorted((folder / "samples").iterdir())
     assert len(samples) == 12
     with Image.open(samples[0]) as picture:
         assert picture.size == (2 * SIDE, SIDE)
     assert all(image["alt"] for image in pages["data.html"].images)
     assert config.datasets["isic2017"].title in pages["data.html"].images[-1]["alt"]
+
+
+def test_a_split_by_slice_is_called_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw = small_raw()
+    raw["datasets"]["retouch_cirrus"]["split"] = "slices"
+    config = Config.model_validate(raw)
+    write_tree(config)
+    write_gates(config, "retouch_cirrus", 10, leaks={"groups": 9, "of": 12})
+    build_report(config, fake_results(config))
+    pages = read_pages(paths.report(config))
+    text = " ".join(pages["data.html"].text.split())
+    assert "9 of 12 volumes lie on more than one side of this split" in text
+    for name in ("index.html", "tables/VIII.html", "runs/retouch_cirrus--unetpp.html"):
+        assert SPLIT_BY_SLICE in pages[name].text, name
+
+
+def test_gates_that_have_not_passed_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = small_config()
+    write_tree(config)
+    paths.gates(config, "isic2017").unlink()
+    build_report(config, fake_results(config))
+    text = read_pages(paths.report(config))["data.html"].text
+    assert "The gates have not passed." in text
+
+
+def test_table_i_says_where_the_printed_one_cannot_be(pages):
+    assert "Where the printed summary differs" not in pages["tables/I.html"].text  # Cirrus fits
+    assert "Where the printed summary differs" not in pages["tables/IV.html"].text
+
+
+def test_the_notes_of_table_i_are_shown_with_their_data_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw = small_raw()
+    topcon = load_raw(ROOT / "config.yaml", {"preset": "demo"})["datasets"]["retouch_topcon"]
+    raw["datasets"] = {"retouch_topcon": {**topcon, "image_size": 24}, **raw["datasets"]}
+    raw["tables"]["I"]["datasets"] = ["retouch_topcon"]
+    for row in raw["tables"]["VIII"]["rows"]:
+        row["dataset"] = "retouch_topcon"
+    config = Config.model_validate(raw)
+    write_tree(config)
+    build_report(config, fake_results(config))
+    text = " ".join(read_pages(paths.report(config))["tables/I.html"].text.split())
+    assert "Topcon: 12 volumes have 885 rows and 10 have 650" in text
 
 
 def test_provenance(built, pages):
@@ -304,7 +368,7 @@ def test_a_report_is_replaced_whole_or_kept(tmp_path, monkeypatch):
     folder = paths.report(config)
     (folder / "stale.html").write_text("old")
     before = (folder / "index.html").read_text()
-    monkeypatch.setattr(site, "split_facts", lambda *_: 1 / 0)
+    monkeypatch.setattr(site, "dataset_entries", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_report(config, fake_results(config))
     assert (folder / "stale.html").read_text() == "old"

@@ -1,0 +1,70 @@
+"""The inventory: every image of a data set with its size, labels and SHA-256, before any is read.
+
+Beside it lies `inputs.csv`, the raw files it rests on with their SHA-256: what a manifest means by
+its inputs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from workflow import paths
+from workflow.config import Config
+from workflow.data.errors import DataError
+from workflow.data.source import Row, open_source
+from workflow.data.workers import Progress, each, usable_threads
+from workflow.files import read_json, replacing
+from workflow.raw_files import find_files, name_of, raw_roots
+
+
+def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = print) -> None:
+    """Write inventory.csv and inputs.csv of a data set.
+
+    Raises:
+        DataError: as the source does, or two images have one id.
+    """
+    source = open_source(config, dataset)
+    raw = config.raw_source(dataset)
+    listed = read_json(paths.listing(config, raw))["files"]
+    names = {
+        file: name_of(label, root, file)
+        for label, root in raw_roots(config, raw).items()
+        for file, _ in find_files(root)
+    }
+    progress = Progress(f"inventory {dataset}", len(source.groups), "groups", say)
+    rows: list[Row] = []
+    for found in each(source.rows, source.groups, usable_threads(config.data.threads)):
+        rows += found
+        progress.add(1)
+    progress.end()
+    inputs = dict.fromkeys((*source.tables, *(file for row in rows for file in row["files"])))
+    unlisted = [file for file in inputs if names.get(file) not in listed]
+    if unlisted:
+        raise DataError(
+            f"{unlisted[0]}: came after the raw files were listed; start the workflow again"
+        )
+    digests = {file: listed[names[file]]["sha256"] for file in inputs}
+    for row in rows:
+        row["sha256"] = digests[row.pop("files")[0]]
+    inventory = pd.DataFrame(rows)
+    twice = inventory["id"][inventory["id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{dataset}: id {twice.iloc[0]} occurs twice; each image needs its own")
+    folder = paths.prepared(config, dataset)
+    _write(folder / "inventory.csv", inventory)
+    _write(
+        folder / "inputs.csv",
+        pd.DataFrame({"file": [names[f] for f in digests], "sha256": [*digests.values()]}),
+    )
+
+
+def read_inventory(folder: Path) -> pd.DataFrame:
+    """The inventory that lies in a folder, with ids and groups as text, also one called `NA`."""
+    text = {"id": str, "group": str, "part": str, "sha256": str}
+    return pd.read_csv(folder / "inventory.csv", dtype=text, keep_default_na=False)
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

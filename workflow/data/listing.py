@@ -1,0 +1,106 @@
+"""Raw files made ready: archives unpacked, every file hashed once, and all of them listed.
+
+The listing is what everything after rests on: a name and a SHA-256 for each raw file.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from workflow import paths
+from workflow.config import Config
+from workflow.data.errors import DataError
+from workflow.data.unpack import archives, unpack
+from workflow.data.workers import Progress, each, usable_threads
+from workflow.files import sha256, write_json
+from workflow.raw_files import Stat, find_files, name_of, raw_roots, remember, watched
+
+
+def list_raw(config: Config, source: str, say: Callable[[str], None] = print) -> None:
+    """Unpack the archives of a source, and write the list of its raw files.
+
+    Raises:
+        DataError: a folder is not there, or an archive is damaged, unsafe or not the one on record.
+    """
+    roots = raw_roots(config, source)
+    for label, root in watched(config, source).items():
+        kind, right = ("file", root.is_file()) if label == "labels" else ("folder", root.is_dir())
+        if not right:
+            found = f"is not a {kind}" if root.exists() else "does not exist"
+            raise DataError(
+                f"{_key(source, label)}: found {root}, which {found}; expected the {kind} with the "
+                f"{'labels' if label == 'labels' else 'raw files'}. Correct the path"
+            )
+    try:
+        paths.store(config, source).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"data.store: found {config.data.store}, where nothing can be written "
+            f"({error.strerror}); expected a folder. Correct the path, or its permissions"
+        ) from error
+    if "given" in roots:
+        sums = recorded_sums(config, source)
+        for archive in archives(roots["given"]):
+            _check_sum(archive, sums)
+            unpack(archive, roots["unpacked"], say=say)
+    found = [
+        (name_of(label, root, file), file, stat)
+        for label, root in roots.items()
+        for file, stat in find_files(root)
+    ]
+    progress = Progress(f"hash {source}", len(found), "files", say)
+
+    def digest(entry: tuple[str, Path, Stat]) -> str:
+        progress.add(1)
+        return sha256(entry[1])
+
+    digests = list(each(digest, found, usable_threads(config.data.threads)))
+    progress.end()
+    known = zip(found, digests, strict=True)
+    listed = {name: {"bytes": stat.bytes, "sha256": sum_} for (name, _, stat), sum_ in known}
+    write_json(paths.listing(config, source), {"source": source, "files": listed})
+    mine = tuple(watched(config, source))
+    if mine:
+        remember(
+            config,
+            source,
+            {
+                name: [*stat, listed[name]["sha256"]]
+                for name, _, stat in found
+                if name.split("/")[0] in mine
+            },
+        )
+
+
+def recorded_sums(config: Config, source: str) -> dict[str, str]:
+    """File name -> MD5 of the files on record; empty where nothing is."""
+    record = config.data.isic2017_record if source == "isic2017" else None
+    if record is None or config.data.origin == "phantom":
+        return {}
+    try:
+        files = yaml.safe_load(Path(record).read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{record}: cannot be read as a record with `files` (name: MD5, or {{}}). Restore the "
+            "file, or set data.isic2017_record to null"
+        ) from error
+
+
+def _check_sum(archive: Path, sums: dict[str, str]) -> None:
+    expected = sums.get(archive.name)
+    if expected is None:
+        return
+    with archive.open("rb") as stream:
+        found = hashlib.file_digest(stream, "md5").hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{archive}: found MD5 {found}, on record {expected}. Fetch it again; if it is meant "
+            "to differ, set data.isic2017_record to a record of its own, or to null"
+        )
+
+
+def _key(source: str, label: str) -> str:
+    return f"data.{source}_dir" if label == "given" else f"datasets.{source}.folder.{label}"
