@@ -386,7 +386,20 @@ class Evaluation(Section):
 
 
 class Statistics(Section):
-    """How seeds are summarised."""
+    """How seeds are summarised, and what is claimed of the numbers.
+
+    Attributes:
+        level: of all intervals; tests are at 1 - level.
+        margin: points by which two values may differ and still be called the same.
+        power: of the tests at the difference that is called detectable.
+        resamples: how often seeds and groups are drawn where there is no closed form.
+        seed: of these draws.
+    """
 
     spread_ddof: Annotated[int, Field(ge=0, le=1)]
     decimals: Annotated[int, Field(ge=0, le=4)]
+    level: Annotated[float, Field(ge=0.5, lt=1)]
+    margin: Annotated[float, Field(gt=0)]
+    power: Annotated[float, Field(ge=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0)]
