@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from workflow.config_data import Data, Dataset
 from workflow.config_errors import ConfigError, describe, merge
 from workflow.config_sections import (
-    Data,
-    Dataset,
     Evaluation,
     Figure,
     Key,

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from workflow.cells import runs, table_cells
 from workflow.config import Config
+from workflow.config_data import LABELS, LESIONS, kfold_of
 from workflow.config_errors import describe, unknown
-from workflow.config_sections import LABELS, LESIONS, METRIC_TASK, kfold_of
+from workflow.config_sections import METRIC_TASK
 from workflow.protocol import Training, overlaid
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +160,10 @@ def _files(config: Config) -> Iterator[str]:
         if dataset.folder and name in LESIONS:
             yield f"datasets.{name}: {name} is the name of a public source; call yours otherwise"
     if config.results == Path(config.data.store):
-        yield f"data.store: found {config.data.store!r}, where preset {config.preset} writes"
+        yield (
+            f"data.store: found {config.data.store!r}, where preset {config.preset} writes; name "
+            "another folder"
+        )
 
 
 def _overrides(config: Config) -> Iterator[str]:

@@ -39,6 +39,8 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
             lines.append(f"{where}: {key}: {unknown(str(location[-1]), allowed)}")
         elif problem["type"] == "missing":
             lines.append(f"{where}: {key}: this key is missing")
+        elif isinstance(problem["input"], dict | BaseModel):  # a section: its text says nothing
+            lines.append(f"{where}: {key}: {problem['msg']}")
         else:
             lines.append(f"{where}: {key}: found {problem['input']!r}; {problem['msg']}")
     return "\n".join(dict.fromkeys(lines))

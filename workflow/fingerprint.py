@@ -24,6 +24,7 @@ NOT_HASHED = {
     "workflow.cells",
     "workflow.config",
     "workflow.config_checks",
+    "workflow.config_data",
     "workflow.config_errors",
     "workflow.config_sections",
     "workflow.data.source",

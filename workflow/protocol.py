@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from workflow.config_errors import merge
 
@@ -10,6 +10,16 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """The values, if each of them is there once."""
+    if len(set(values)) < len(values):
+        raise ValueError("each value may occur once")
+    return values
+
+
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Section(BaseModel):

@@ -59,9 +59,13 @@ def _below(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, 
     except PermissionError:
         return
     for entry in sorted(kept, key=lambda e: e.name):
-        if entry.is_dir():
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError:  # a link to itself is neither
+            continue
+        if is_folder:
             yield from _below(folder / entry.name, visited)
-        elif entry.is_file():
+        elif is_file:
             found = entry.stat()
             yield folder / entry.name, Stat(found.st_size, found.st_mtime_ns)
 

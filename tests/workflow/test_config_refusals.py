@@ -82,7 +82,7 @@ BAD = [
     ("datasets.retouch_topcon.intensity", [5, 5], "found"),
     ("datasets.retouch_topcon.intensity", [-float("inf"), 5], "found"),
     ("data.isic2017_record", "no.yaml", "found 'no.yaml', and there is no such file; name one"),
-    ("data.isic2017_url", "example.org", "found 'example.org'; String should match pattern"),
+    ("data.isic2017_url", "example.org", "found 'example.org'; Value error, expected an address"),
     ("data.store", "results/demo", "found 'results/demo', where preset demo writes"),
     ("statistics.decimals", 9, "found 9; Input should be less than or equal to 4"),
     ("tables.II.mark", "italic", "found 'italic'; Input should be 'color' or 'bold'"),
@@ -110,16 +110,16 @@ def test_refusals_name_the_key_the_value_and_what_is_allowed(key, value, message
             {"loss": {"sum": 1}},
             "loss.sum: unknown name 'sum'. Allowed: class_weights, classification, classifica",
         ),
-        ("datasets.isic2017", {"vendor": "Cirrus"}, "found {'title': 'ISIC 2017', 'source': "),
-        ("datasets.isic2017", {"vendor": "Cirrus"}, None),
-        ("datasets.retouch_cirrus", {"vendor": None}, None),
+        ("datasets.isic2017", {"vendor": "Cirrus"}, "Value error, `vendor` goes with source retou"),
+        ("datasets.retouch_cirrus", {"vendor": None}, "Value error, `vendor` goes with source ret"),
     ],
 )
 def test_refusals_of_a_section_name_the_section(key, value, message):
     with pytest.raises(ConfigError) as caught:
         changed(nested(key, value))
-    assert f"{key}: {message or 'found {'}" in str(caught.value)
-    assert message or "`vendor` goes with source retouch, and only with it" in str(caught.value)
+    # Not its whole content: what is wrong is how two of its keys fit together.
+    assert f"{key}: {message}" in str(caught.value)
+    assert "'title'" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,11 @@ def download(
     for name, md5 in files.items():
         plain = name and Path(name).name == name and name.isprintable()
         if not plain or name.startswith("."):
-            raise DataError(f"{name!r}: not a plain file name; correct the record of the files")
+            raise DataError(f"{name!r}: not a plain file name; correct data.isic2017_record")
         if not re.fullmatch(r"[0-9a-fA-F]{32}", md5):
             raise DataError(
-                f"{name}: found MD5 {md5!r}, expected 32 hexadecimal digits; correct the record of "
-                "the files"
+                f"{name}: found MD5 {md5!r}, expected 32 hexadecimal digits; correct "
+                "data.isic2017_record"
             )
     wanted = [
         _Wanted(name, md5.lower(), base_url + quote(name), folder / name)

@@ -112,9 +112,7 @@ def read_known(path: Path) -> dict[frozenset[str], Kind | None]:
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty; {allowed}") from None
     except ValueError as error:  # also what is not UTF-8
-        raise DataError(
-            f"{path}: not a CSV table ({str(error).strip()}); {allowed}"
-        ) from error
+        raise DataError(f"{path}: not a CSV table ({str(error).strip()}); {allowed}") from error
     missing = [name for name in _REQUIRED if name not in table]
     if missing:
         raise DataError(f"{path}: column {missing[0]!r} is missing; {allowed}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from workflow.config_sections import Dataset, FolderLayout
+from workflow.config_data import Dataset, FolderLayout
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage, Row
 
@@ -214,11 +214,15 @@ def _files(folder: Path, key: str, suffixes: tuple[str, ...]) -> list[Path]:
     """The files of a folder with one of some suffixes, hidden ones left out, by name."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder ({key}); correct the path")
-    return sorted(
+    named = sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".")
     )
+    dead = [file for file in named if not file.exists()]
+    if dead:
+        raise DataError(f"{dead[0]}: found a link to nothing; replace it by the file, or remove it")
+    return [file for file in named if file.is_file()]
 
 
 def _same(one: Path, other: Path) -> bool:

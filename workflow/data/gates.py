@@ -18,7 +18,7 @@ import pandas as pd
 
 from workflow import paths
 from workflow.config import Config
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
 from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
 from workflow.data.errors import DataError

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage, Row

@@ -18,7 +18,7 @@ import pandas as pd
 
 from workflow import fingerprint, paths
 from workflow.config import Config
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.data.errors import DataError
 from workflow.data.inventory import read_inventory
 from workflow.data.resize import resize

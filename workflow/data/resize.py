@@ -8,7 +8,7 @@ the class with the largest share of it (the lower class where two are equal).
 import numpy as np
 from PIL import Image
 
-from workflow.config_sections import Resize
+from workflow.config_data import Resize
 from workflow.data.arrays import NO_MASK
 from workflow.data.source import RawImage
 

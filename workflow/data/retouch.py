@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from workflow.config_sections import LESIONS, Dataset
+from workflow.config_data import LESIONS, Dataset
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage, Row
 from workflow.raw_files import IGNORED
@@ -343,8 +343,10 @@ def _volume_folders(
         yield folder
         return
     for entry in entries:
-        if not entry.name.startswith(".") and entry.name not in IGNORED and entry.is_dir():
-            yield from _volume_folders(folder / entry.name, wanted, seen, inside)
+        below = folder / entry.name
+        # Of a path, not of the entry, which raises for a link to itself.
+        if not entry.name.startswith(".") and entry.name not in IGNORED and below.is_dir():
+            yield from _volume_folders(below, wanted, seen, inside)
 
 
 # Volume id -> its row of the record.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.config import Config
-from workflow.config_sections import kfold_of
+from workflow.config_data import kfold_of
 from workflow.data.errors import DataError
 
 SPLITS = ("train", "val", "test")

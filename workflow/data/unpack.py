@@ -9,6 +9,7 @@ import errno
 import math
 import os
 import shutil
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ STAMP = ".unpacked.json"
 MEGABYTE = 10**6
 # Folders between a root and an archive, at most.
 DEPTH = 2
+# Of what a library says of a damaged archive.
+LONGEST_CAUSE = 200
 ADVICE = "Nothing was unpacked. Fetch the archive again"
 UNUSUAL = f"{ADVICE}; if it is meant to be so, unpack it by hand, and keep only the folder"
 
@@ -214,7 +217,7 @@ def _extract(archive: Path, temporary: Path, limits: Limits, say: Callable[[str]
         raise DataError(f"{archive}: {error}. {UNUSUAL}") from error
     except DAMAGED as error:
         raise DataError(
-            f"{archive}: found a damaged archive, or none ({error}). {ADVICE}"
+            f"{archive}: found a damaged archive, or none ({_shortened(error)}). {ADVICE}"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -223,7 +226,9 @@ def _extract(archive: Path, temporary: Path, limits: Limits, say: Callable[[str]
             ) from error
         # The readers of gzip and bzip2 raise it, without a number, for damaged data.
         if error.errno in (None, errno.EINVAL):
-            raise DataError(f"{archive}: found a damaged archive ({error}). {ADVICE}") from error
+            raise DataError(
+                f"{archive}: found a damaged archive ({_shortened(error)}). {ADVICE}"
+            ) from error
         raise DataError(
             f"{error.filename or archive}: {error.strerror}; {archive} was not unpacked"
         ) from error
@@ -313,3 +318,8 @@ def _write_all(
         if written != end:
             raise EOFError(f"{member.name!r} has more or fewer bytes than its header says")
     progress.end()
+
+
+def _shortened(error: BaseException) -> str:
+    """What a library says, without the kilobytes of a damaged archive that it may quote."""
+    return textwrap.shorten(str(error), LONGEST_CAUSE, placeholder=" ...")

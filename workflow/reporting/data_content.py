@@ -11,7 +11,7 @@ from typing import Any
 from workflow import paths
 from workflow.cells import chosen_datasets
 from workflow.config import Config
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.files import read_json
 from workflow.reporting.auditing.paper import published_paper
 from workflow.reporting.auditing.prevalence import (

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from workflow.config_sections import Dataset, FolderLayout
+from workflow.config_data import Dataset, FolderLayout
 from workflow.data.folder import Folder
 
 # Lesions `wet` and `dry`, whose order is not that of their values.

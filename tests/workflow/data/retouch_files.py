@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.data.phantom.metaimage import write_metaimage
 from workflow.data.retouch import Retouch
 

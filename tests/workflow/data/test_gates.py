@@ -8,7 +8,7 @@ from prepared_files import FLUIDS, SIZE, changed, dermoscopy, tomography
 
 from workflow import paths
 from workflow.config import load_config
-from workflow.config_sections import FolderLayout
+from workflow.config_data import FolderLayout
 from workflow.data.errors import DataError
 from workflow.data.gates import check
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from workflow.config_sections import Dataset
+from workflow.config_data import Dataset
 from workflow.data.errors import DataError
 from workflow.data.isic2017 import Isic2017
 from workflow.data.phantom import write_isic2017

@@ -104,9 +104,7 @@ def test_a_record_that_is_none_is_named(repo, given, tmp_path, text):
 
 def test_a_folder_that_is_not_there_is_named_with_its_key(repo, given, tmp_path):
     config = configured(repo, tmp_path / "nothing")
-    with pytest.raises(
-        DataError, match=r"data.isic2017_dir: found .*nothing, which does not"
-    ):
+    with pytest.raises(DataError, match=r"data.isic2017_dir: found .*nothing, which does not"):
         list_raw(config, "isic2017", say=lambda line: None)
     assert not paths.listing(config, "isic2017").exists()
 
@@ -128,7 +126,5 @@ def test_a_data_set_of_ones_own_is_listed_by_its_folders(repo, given, tmp_path):
     (tmp_path / "labels.csv").write_text("id,sick\na,0\n")
     assert raw_files.state(config, "own") != "new"
     (tmp_path / "labels.csv").unlink()
-    with pytest.raises(
-        DataError, match=r"own.folder.labels: found .*labels.csv, which does"
-    ):
+    with pytest.raises(DataError, match=r"own.folder.labels: found .*labels.csv, which does"):
         list_raw(config, "own", say=lambda line: None)

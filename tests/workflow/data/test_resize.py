@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from workflow.config_sections import Resize
+from workflow.config_data import Resize
 from workflow.data.decoding import decode, decode_reduced
 from workflow.data.errors import DataError
 from workflow.data.resize import resize, resize_image, resize_mask

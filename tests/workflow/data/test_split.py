@@ -355,7 +355,7 @@ def test_folds_of_the_real_volumes_share_the_fluids(volumes):
         folds = balanced_folds(amounts, 5)
         assert sorted(itertools.chain(*folds)) == sorted(amounts.index)
         shares = pd.concat([amounts.loc[fold].sum() / amounts.sum() for fold in folds], axis=1)
-        # The largest volume alone holds up to 45 % of a fluid; no fold holds much more, none little.
+        # One volume alone holds up to 45 % of a fluid; no fold holds much more, and none little.
         largest = (amounts / amounts.sum()).max()
         assert (shares.max(axis=1) <= largest.clip(lower=0.2) + 0.08).all()
         assert (shares > 0.02).all(axis=None)

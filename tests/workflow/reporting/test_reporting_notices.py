@@ -1,4 +1,4 @@
-"""What a reader is warned of: each warning where it holds, with the names where it holds for some."""
+"""What a reader is warned of: each warning where it holds, with names if not for all."""
 
 from reporting_tree import small_raw
 
