@@ -1,10 +1,11 @@
 """What preparation costs and what its short cuts change: `python -m benchmarks.data`.
 
-Prints four tables, all measured in this one run:
+Prints five tables, all measured in this one run:
   preparation   the workflow's own step against a plain loop over images, in images and megabytes a
                 second and in peak memory, for dermoscopy of six megapixels and for OCT volumes
   decoding      what decoding JPEGs at reduced scale changes in the prepared image
-  resizing      what either rule for masks and images does to lesions of every size
+  images        what is left of an image after either rule for resizing
+  masks         what either rule for masks leaves of lesions
   access        how fast training can read prepared arrays, on one core
 
 Photographs are mosaics of real dermoscopic images where `../shared/data` has them, else of
@@ -14,7 +15,6 @@ phantoms; OCT volumes are phantoms. Takes a few minutes on two cores.
 import argparse
 import contextlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,6 +33,7 @@ from workflow.data.decoding import decode, decode_reduced
 from workflow.data.phantom.metaimage import write_metaimage
 from workflow.data.phantom.retina import grow_volume
 from workflow.data.phantom.skin import write_isic2017
+from workflow.data.prepare import prepare
 from workflow.data.resize import resize_image, resize_mask
 from workflow.data.source import RawImage
 from workflow.data.unpack import unpack
@@ -63,7 +64,8 @@ def main() -> None:
         print(f"photographs: mosaics of {tiles}; OCT: phantoms\n")
         print_preparation(folder)
         print_decoding(folder / "isic2017")
-        print_resizing(folder)
+        print_images(folder)
+        print_masks(folder)
         print_access(folder)
 
 
@@ -105,8 +107,8 @@ def _tiles(scratch: Path) -> tuple[np.ndarray, np.ndarray, str]:
         masks = sorted((scratch / "tiles").rglob("*_segmentation.png"))
         kind = "phantoms"
     return (
-        np.stack([decode(file, "RGB") for file in images]),
-        np.stack([decode(file, "L") for file in masks]),
+        np.stack([resize_plainly(Image.open(file).convert("RGB"), 256) for file in images]),
+        np.stack([resize_plainly(Image.open(file).convert("L"), 256, True) for file in masks]),
         kind,
     )
 
@@ -182,7 +184,7 @@ def _measured(work: str, folder: str) -> dict[str, float]:
         make.split(config, dataset)
     start = time.perf_counter()
     if way == "step":
-        make.prepare(config, dataset)
+        prepare(config, dataset)
         count = sum(1 for _ in (paths.prepared(config, dataset) / "inventory.csv").open()) - 1
     else:
         images = plain_photographs(root) if dataset == "isic2017" else plain_slices(root)
@@ -194,8 +196,13 @@ def _measured(work: str, folder: str) -> dict[str, float]:
     seconds = time.perf_counter() - start
     endings = (".jpg", "_segmentation.png", ".raw")
     total = sum(f.stat().st_size for f in root.rglob("*") if f.name.endswith(endings))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"images": count, "bytes": total, "seconds": seconds, "peak": peak}
+    return {"images": count, "bytes": total, "seconds": seconds, "peak": peak_memory()}
+
+
+def peak_memory() -> int:
+    """The most memory this process held, in bytes; getrusage would count its parent's as well."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def plain_photographs(root: Path) -> Iterator[tuple[Image.Image, Image.Image]]:
@@ -252,9 +259,9 @@ def print_decoding(root: Path) -> None:
     print()
 
 
-def print_resizing(folder: Path) -> None:
+def print_masks(folder: Path) -> None:
     """What is left of lesions: Dice of the resized mask blown up again, area, and lesions lost."""
-    print(f"{'masks':<34}{'Dice':>10}{'area':>8}{'lost':>9}")
+    print(f"{'masks':<36}{'Dice':>10}{'area':>8}{'lost':>9}")
     header = next((folder / "retouch").rglob("reference.mhd"))
     slices = sitk.GetArrayFromImage(sitk.ReadImage(str(header)))
     sets = {
@@ -273,8 +280,30 @@ def print_resizing(folder: Path) -> None:
             scores = [_kept(mask, size, rule) for mask in masks]
             dice, area, lost = (np.concatenate([s[k] for s in scores]) for k in range(3))
             print(
-                f"  {title:<22}{rule:<10}{dice.mean():>10.4f}{area.mean():>8.3f}{lost.mean():>9.2%}"
+                f"  {title:<27}{rule:<10}{dice.mean():>7.4f}{area.mean():>8.3f}{lost.mean():>9.2%}"
             )
+    print()
+
+
+def print_images(folder: Path) -> None:
+    """What is left of images: root mean square error of the resized one blown up again."""
+    header = next((folder / "retouch").rglob("oct.mhd"))
+    slices = sitk.GetArrayFromImage(sitk.ReadImage(str(header)))[::16]
+    files = sorted((folder / "isic2017").rglob("*.jpg"))[:8]
+    sets = {
+        "OCT to 512": (list(slices), 512),
+        "OCT to 224": (list(slices), 224),
+        "dermoscopy mosaics to 224": ([decode(file, "RGB") for file in files], 224),
+    }
+    print(f"{'images':<36}{'error, grey levels':>21}")
+    for title, (images, size) in sets.items():
+        for rule in ("bilinear", "area"):
+            errors = []
+            for image in images:
+                small = resize_image(RawImage("", image, None, image.shape[:2]), size, rule)
+                back = Image.fromarray(small).resize(image.shape[1::-1], Image.Resampling.BILINEAR)
+                errors.append(np.square(np.asarray(back, float) - image).mean())
+            print(f"  {title:<27}{rule:<10}{np.sqrt(np.mean(errors)):>7.2f}")
     print()
 
 

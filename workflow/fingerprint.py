@@ -28,6 +28,7 @@ NOT_HASHED = {
     "workflow.config_errors",
     "workflow.config_sections",
     "workflow.data.source",
+    "workflow.data.workers",
     "workflow.files",
     "workflow.fingerprint",
     "workflow.methods",

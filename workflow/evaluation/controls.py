@@ -34,7 +34,7 @@ def control_seeds(config: Config, dataset: str, method: str, *seeds: str) -> Non
     for seed in map(int, seeds):
         masks, logits = predictions(kind, train, test, seed)
         folder = paths.evaluation(config, dataset, method, seed)
-        write_counts(config.datasets[dataset], test, masks, logits, folder)
+        write_counts(config, dataset, test, masks, logits, folder)
         record = {**shared, "seed": seed, "initialisation": "none", "parameters": 0}
         write_json(paths.run(config, dataset, method, seed) / "run.json", record)
 

@@ -2,25 +2,38 @@
 
 Runs each seed's network once over the test images and saves what every metric, table and figure
 is computed from: pixels counted per image and lesion, classification logits, predicted masks.
+
+Pixels are counted at the network's input size, or with `evaluation.resolution: native` at that of
+the raw image: each predicted mask, as it is saved, is brought to the raw size by nearest neighbour
+and compared with the raw reference. Interpolated logits would give smoother outlines, but then the
+saved masks, and controls, which have no logits, would not be what is scored.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow import paths
 from workflow.conditional import ConditionalLabels
 from workflow.config import Config
-from workflow.config_sections import Dataset
 from workflow.data.arrays import Arrays, load_arrays
+from workflow.data.errors import DataError
+from workflow.data.source import open_source
+from workflow.data.workers import each, usable_threads
 from workflow.device import autocast, choose_device, choose_precision, computing, on_device
 from workflow.evaluation.counts import pixel_counts
+from workflow.evaluation.counts_file import (
+    classification_rows,
+    segmentation_rows,
+    write_counts_file,
+)
 from workflow.files import replacing
 from workflow.images import DeviceImages, to_device
 from workflow.methods import build_method
@@ -49,7 +62,7 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
                 choose_precision(training, device),
             )
             folder = paths.evaluation(config, dataset, method, seed)
-            write_counts(config.datasets[dataset], arrays, masks, logits, folder)
+            write_counts(config, dataset, arrays, masks, logits, folder)
 
 
 @torch.inference_mode()
@@ -71,39 +84,56 @@ def predict(
     return (torch.cat(masks) if masks else None, torch.cat(logits) if logits else None)
 
 
-# A row has pixel counts (segmentation) or a label and its logit (classification), never both.
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("id", "group", "task", "name")),
-        *((name, pa.int64()) for name in ("tp", "fp", "fn", "tn")),
-        ("target", pa.int8()),
-        ("logit", pa.float32()),
-    ]
-)
-
-
 def write_counts(
-    definition: Dataset, arrays: Arrays, masks: Tensor | None, logits: Tensor | None, folder: Path
+    config: Config,
+    dataset: str,
+    arrays: Arrays,
+    masks: Tensor | None,
+    logits: Tensor | None,
+    folder: Path,
 ) -> None:
     """Save what predictions of a test split count, and the predicted masks.
 
     Args:
-        definition: the data set.
+        config: the configuration.
+        dataset: key of the data set.
         arrays: its test split.
         masks: predicted classes uint8 `[N, H, W]`, None for a method that does not segment.
         logits: float32 `[N, n_cls]`, None for a method that does not classify.
         folder: where to write counts.parquet and masks.npz.
+
+    Raises:
+        DataError: a logit is not finite, or raw references cannot be read.
     """
+    definition = config.datasets[dataset]
     index = pq.read_table(arrays.folder / "index.parquet")
+    ids, groups = (index[name].to_numpy() for name in ("id", "group"))
     tables = []
     if masks is not None:
-        reference = torch.from_numpy(np.array(arrays.masks))
-        counts = pixel_counts(masks, reference, len(definition.lesions)).numpy()
-        tables.append(_segmentation(index, definition.lesions, counts))
+        rows = np.flatnonzero(index["score_segmentation"].to_numpy())
+        counts, distances = measure(config, dataset, arrays, masks.numpy(), rows)
+        tables.append(
+            segmentation_rows(ids[rows], groups[rows], definition.lesions, counts, distances)
+        )
     if logits is not None:
-        tables.append(_classification(index, definition.labels, arrays.labels, logits.numpy()))
-    with replacing(folder / "counts.parquet") as temporary:
-        pq.write_table(pa.concat_tables(tables), temporary)
+        rows = np.flatnonzero(index["score_classification"].to_numpy())
+        if not logits.isfinite().all():
+            wrong = ids[~logits.isfinite().all(dim=1).numpy()]
+            raise DataError(
+                f"{folder}: the network gives {wrong[0]} and {len(wrong) - 1} more test images "
+                "logits that are not finite; its training has diverged. Train it anew, with a "
+                "lower learning rate"
+            )
+        tables.append(
+            classification_rows(
+                ids[rows],
+                groups[rows],
+                definition.labels,
+                np.asarray(arrays.labels)[rows],
+                logits.numpy()[rows],
+            )
+        )
+    write_counts_file(folder / "counts.parquet", tables)
     with replacing(folder / "masks.npz") as temporary:
         if masks is None:
             np.savez_compressed(temporary)
@@ -111,34 +141,92 @@ def write_counts(
             np.savez_compressed(temporary, masks=masks.numpy())
 
 
-def _segmentation(index: pa.Table, lesions: list[str], counts: np.ndarray) -> pa.Table:
-    """One row per scored image and lesion, with its pixel counts `[N, n, 4]`."""
-    scored = index["score_segmentation"].to_numpy()
-    columns = {k: counts[scored, :, i].ravel() for i, k in enumerate(("tp", "fp", "fn", "tn"))}
-    return _table(index, scored, "segmentation", lesions, columns)
+def measure(
+    config: Config, dataset: str, arrays: Arrays, masks: NDArray[np.uint8], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+    """Compare predicted masks with the reference at the configured resolution.
+
+    Args:
+        config: the configuration.
+        dataset: key of the data set.
+        arrays: its test split.
+        masks: predicted classes `[N, H, W]` of all test images.
+        rows: positions of the M images to compare.
+
+    Returns:
+        Counts `[M, n, 4]` in the order TP, FP, FN, TN; HD95 and ASD `[M, n, 2]`, None if
+        `evaluation.boundary` is off.
+
+    Raises:
+        DataError: the raw data lacks the reference of one of the images.
+    """
+    lesions, boundary = len(config.datasets[dataset].lesions), config.evaluation.boundary
+    counts = np.zeros((len(rows), lesions, 4), np.int64)
+    distances = np.zeros((len(rows), lesions, 2), np.float32) if boundary else None
+
+    def compare(place: int, reference: NDArray[np.uint8]) -> None:
+        predicted = _resized(masks[rows[place]], reference.shape)
+        one, other = (torch.from_numpy(np.array(mask))[None] for mask in (predicted, reference))
+        counts[place] = pixel_counts(one, other, lesions)[0].numpy()
+        if distances is not None:
+            # Its part of scipy would cost every job a fifth of a second.
+            from workflow.evaluation.boundary import boundary_distances
+
+            distances[place] = boundary_distances(predicted, reference, lesions)
+
+    if config.evaluation.resolution == "native":
+        _each_raw_mask(config, dataset, arrays, rows, compare)
+    else:
+        for place, row in enumerate(rows):
+            compare(place, np.asarray(arrays.masks[row]))
+    return counts, distances
 
 
-def _classification(
-    index: pa.Table, names: list[str], labels: np.ndarray, logits: np.ndarray
-) -> pa.Table:
-    """One row per scored image and label, with the reference label and the logit."""
-    scored = index["score_classification"].to_numpy()
-    columns = {"target": labels[scored].ravel(), "logit": logits[scored].ravel()}
-    return _table(index, scored, "classification", names, columns)
+def _resized(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A mask of classes brought to another height and width: the class at each pixel's centre.
+
+    Where a centre falls on a border, the lower or right pixel counts, in whole numbers: Pillow adds
+    up steps in floating point, and takes now the one and now the other.
+    """
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new)
+        for new, old in zip(shape, mask.shape, strict=True)
+    )
+    return mask[rows[:, None], columns]
 
 
-def _table(
-    index: pa.Table, scored: np.ndarray, task: str, names: list[str], columns: dict[str, np.ndarray]
-) -> pa.Table:
-    rows = int(scored.sum()) * len(names)
-    keys = {
-        "id": np.repeat(index["id"].to_numpy()[scored], len(names)),
-        "group": np.repeat(index["group"].to_numpy()[scored], len(names)),
-        "task": [task] * rows,
-        "name": names * int(scored.sum()),
-    }
-    empty = {name: pa.nulls(rows) for name in SCHEMA.names}
-    return pa.table({**empty, **keys, **columns}, schema=SCHEMA)
+def _each_raw_mask(
+    config: Config,
+    dataset: str,
+    arrays: Arrays,
+    rows: NDArray[np.intp],
+    use: Callable[[int, NDArray[np.uint8]], None],
+) -> None:
+    """Call `use(place, mask)` with the raw reference of the image at each place of `rows`.
+
+    A few groups (volumes, or single images) are in memory at a time, each read by one thread.
+    """
+    index = pq.read_table(arrays.folder / "index.parquet", columns=["id", "group"])
+    ids, groups = (index[name].to_numpy()[rows] for name in ("id", "group"))
+    places: dict[str, dict[str, int]] = {}
+    for place, (image, group) in enumerate(zip(ids, groups, strict=True)):
+        places.setdefault(group, {})[image] = place
+    source, size = open_source(config, dataset), config.datasets[dataset].image_size
+
+    def read(group: str) -> None:
+        missing = dict(places[group])
+        for image in source.read(group, size) if group in source.groups else ():
+            if image.id in missing and image.mask is not None:
+                use(missing.pop(image.id), image.mask)
+        if missing:
+            raise DataError(
+                f"{dataset}: the raw data has no reference mask of {next(iter(missing))} (group "
+                f"{group}), with which evaluation.resolution native compares; bring it back, or "
+                "set resolution to input"
+            )
+
+    for _ in each(read, list(places), usable_threads(config.data.threads)):
+        pass
 
 
 if __name__ == "__main__":

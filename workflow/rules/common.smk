@@ -99,6 +99,12 @@ def data_of(wildcards):
     ]
 
 
+def scored_on(wildcards):
+    """What test images are scored on: the prepared data, and raw masks if they are to be native."""
+    raw = paths.listing(CONFIG, CONFIG.raw_source(wildcards.dataset))
+    return data_of(wildcards) + ([raw] if CONFIG.evaluation.resolution == "native" else [])
+
+
 def manifests_of(datasets):
     """What there is to say of prepared data sets: their manifests, and what their gates found."""
     return [

@@ -7,7 +7,7 @@ for pack in packs():
         name:
             "evaluate_seed" + "_".join(map(str, pack))
         input:
-            data_of,
+            scored_on,
             expand(
                 paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
                 / "weights.safetensors",
@@ -50,7 +50,7 @@ for pack in packs():
         name:
             "control_seed" + "_".join(map(str, pack))
         input:
-            data_of,
+            scored_on,
         output:
             expand(
                 paths.evaluation(CONFIG, "{{dataset}}", "{{method}}", "{seed}")

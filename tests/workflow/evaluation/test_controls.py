@@ -22,7 +22,8 @@ def scores(config, method, dataset="isic2017"):
 
 def test_an_oracle_is_right_everywhere(tiny_config) -> None:
     found = scores(tiny_config, "control_oracle")
-    assert set(found) == {"ji", "dsc", "acc", "sen", "spe"}
+    assert set(found) == {"ji", "dsc", "acc", "sen", "spe", "auc", "ece"}
+    assert found.pop("ece") == pytest.approx({0: 0.0, 1: 0.0}, abs=1e-12)
     assert {value for seeds in found.values() for value in seeds.values()} == {100.0}
 
 

@@ -1,290 +1,167 @@
-"""Metrics against scikit-learn, hand-made cases and the identities that micro-averages obey."""
+"""The metrics of one run, and the sums that their intervals are computed from."""
 
 import math
+import warnings
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
-from hypothesis import given, settings
+from evaluation_cases import counted, labels, pixels, random_masks, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, jaccard_score, recall_score
+from sklearn.metrics import recall_score, roc_auc_score
 
-from workflow import paths
-from workflow.cells import Run
-from workflow.config_sections import Evaluation
+from workflow.evaluation.calibration import expected_calibration_error
 from workflow.evaluation.counts import jaccard_where_present, pixel_counts
-from workflow.evaluation.evaluate import SCHEMA
-from workflow.evaluation.metrics import (
-    COLUMNS,
-    classification_metrics,
-    collect,
-    decide,
-    metrics,
-    segmentation_metrics,
-)
+from workflow.evaluation.metrics import metrics, ratios
+from workflow.evaluation.rules import RULES
+from workflow.evaluation.saved import Counts
+from workflow.evaluation.scores import DECISIONS
 
-LESIONS = ("irf", "srf", "ped")
-SIGMOID = Evaluation(batch_size=1, decision="sigmoid", threshold=0.5)
-SOFTMAX = Evaluation(batch_size=1, decision="softmax", threshold=0.5)
+NAN = math.nan
+GROUPS = list("aabbbcc")
 
 
-def counted(predicted, reference, lesions=LESIONS):
-    """The table that evaluation saves, of masks `[N, H, W]`."""
-    counts = pixel_counts(torch.as_tensor(predicted), torch.as_tensor(reference), len(lesions))
-    table = pd.DataFrame(counts.reshape(-1, 4).numpy(), columns=["tp", "fp", "fn", "tn"])
-    table["id"] = np.repeat([f"i{k}" for k in range(len(predicted))], len(lesions))
-    table["name"] = list(lesions) * len(predicted)
-    return table.assign(task="segmentation", group="g")
+def random_counts(seed, groups=GROUPS):
+    """Both tasks, three classes each, as a file holds them."""
+    random = np.random.default_rng(seed)
+    logits, targets = random.normal(0, 2, (7, 3)), random.integers(0, 2, (7, 3))
+    masks = random_masks(seed, count=7)
+    return Counts(counted(*masks, groups=groups), labels(logits, targets, groups))
 
 
-def scored(logits, targets):
-    """The table that evaluation saves, of `[N, n]` logits and labels."""
-    logits, targets = np.asarray(logits, np.float32), np.asarray(targets, np.int8)
-    images, labels = logits.shape
-    return pd.DataFrame(
-        {
-            "id": np.repeat([f"i{k}" for k in range(images)], labels),
-            "name": [f"l{k}" for k in range(labels)] * images,
-            "target": targets.ravel(),
-            "logit": logits.ravel(),
-            "task": "classification",
-            "group": "g",
-        }
-    )
+# ---- one seed
 
 
-def by_scikit_learn(predicted, reference, lesions=LESIONS):
-    """(JI, DSC) by the paper's rule, and the number of pairs."""
-    means, pairs = {"ji": [], "dsc": []}, 0
-    for k in range(1, len(lesions) + 1):
-        rows = [(r.ravel() == k, p.ravel() == k) for p, r in zip(predicted, reference, strict=True)]
-        held = [row for row in rows if row[0].any()]
-        pairs += len(held)
-        if held:
-            means["ji"].append(np.mean([jaccard_score(*row) for row in held]))
-            means["dsc"].append(np.mean([f1_score(*row) for row in held]))
-    return {m: 100 * np.mean(v) if v else math.nan for m, v in means.items()}, pairs
+def test_metrics_of_each_task():
+    both = random_counts(0)
+    assert list(metrics(both, settings())) == ["ji", "dsc", "acc", "sen", "spe", "auc", "ece"]
+    assert list(metrics(Counts(both.pixels, None), settings())) == ["ji", "dsc"]
+    only_labels = metrics(Counts(None, both.labels), settings())
+    assert list(only_labels) == ["acc", "sen", "spe", "auc", "ece"]
+    assert metrics(Counts(None, None), settings()) == {}
+    assert set(metrics(both, settings(rule="per_volume"))) > {"ji", "dsc", "avd"}
+    assert set(metrics(both, settings(rule="challenge"))) > {"ji", "dsc", "ji_65"}
 
 
-masks = st.integers(0, 10**6).map(
-    lambda seed: np.random.default_rng(seed).choice(
-        4, size=(2, 5, 4, 4), p=np.random.default_rng(seed + 1).dirichlet([1, 0.3, 0.3, 0.3])
-    )
-)
+#                 TP FP FN TN
+THREE_CLASSES = [
+    [[6, 2, 2, 0], [0, 5, 0, 5], [0, 4, 0, 6]],
+    [[1, 0, 3, 6], [0, 0, 0, 10], [0, 0, 0, 10]],
+    [[0, 9, 0, 1], [9, 1, 0, 0], [0, 1, 0, 9]],
+]
 
 
-@settings(max_examples=60, deadline=None)
-@given(masks)
-def test_segmentation_is_scikit_learns_by_the_papers_rule(both):
-    predicted, reference = both
-    found = segmentation_metrics(counted(predicted, reference))
-    expected, pairs = by_scikit_learn(predicted, reference)
-    for metric in ("ji", "dsc"):
+def test_the_rule_is_the_configured_one():
+    found = Counts(pixels(THREE_CLASSES), None)
+    per_image = 100 * ((0.6 + 0.25) / 2 + 0.9) / 2
+    assert metrics(found, settings())["ji"] == (pytest.approx(per_image), 3)
+    pooled = 100 * (7 / 23 + 9 / 15) / 2
+    assert metrics(found, settings(rule="pooled"))["ji"] == (pytest.approx(pooled), 6)
+
+
+def test_classification_by_hand():
+    logits = [[2, -1, 1], [-3, 1, -1], [4, 2, -2], [-1, -2, -4]]
+    targets = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    found = metrics(Counts(None, labels(logits, targets)), settings())
+    # Called 101, 010, 110, 000, where 110, 010, 000, 100 is right.
+    assert found["acc"] == (pytest.approx(100 * 7 / 12), 12)
+    assert found["sen"] == (50, 4)
+    assert found["spe"] == (62.5, 8)
+    # Present 2, -1 against absent -3, 4: 2 of 4 pairs; -1, 1 against 2, -2: 2 of 4; no third.
+    assert found["auc"] == (50, 8)
+    # The largest of each: 100, 010, 100, 100.
+    found = metrics(Counts(None, labels(logits, targets)), settings(decision="argmax"))
+    assert found["acc"] == (pytest.approx(100 * 10 / 12), 12)
+    assert found["sen"] == (75, 4)
+    assert found["spe"] == (87.5, 8)
+
+
+def test_micro_averages_pool_labels_where_auc_and_ece_average_them():
+    counts = random_counts(11)
+    found = metrics(counts, settings())
+    called, target = counts.labels.logit > 0, counts.labels.target
+    assert found["sen"][0] == pytest.approx(100 * recall_score(target, called, average="micro"))
+    auc = [roc_auc_score(t, x) for t, x in zip(target.T, counts.labels.logit.T, strict=True)]
+    assert found["auc"] == (pytest.approx(100 * np.mean(auc)), 21)
+    error = 100 * expected_calibration_error(counts.labels).mean()
+    assert found["ece"] == (pytest.approx(error), 21)
+
+
+def test_an_undefined_metric_is_not_a_number_and_rests_on_nothing():
+    empty = np.zeros((2, 3, 3), int)
+    counts = Counts(counted(empty, empty), labels(np.ones((2, 3)), np.zeros((2, 3))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = metrics(counts, settings())
+    for metric in ("ji", "dsc", "sen", "auc"):
         value, n = found[metric]
-        assert value == pytest.approx(expected[metric], nan_ok=True)
-        assert n == pairs
+        assert math.isnan(value), metric
+        assert n == 0, metric
+        assert (type(value), type(n)) == (float, int)
+    assert found["acc"] == (0, 6)
+    assert found["spe"] == (0, 6)
 
 
-@settings(max_examples=30, deadline=None)
-@given(masks)
-def test_training_and_evaluation_compute_the_same_jaccard(both):
-    predicted, reference = (torch.as_tensor(m) for m in both)
-    chosen_by = jaccard_where_present(pixel_counts(predicted, reference, 3)).item()
-    value, _ = segmentation_metrics(counted(*both))["ji"]
-    assert value / 100 == pytest.approx(chosen_by, nan_ok=True)
+def test_a_label_of_one_kind_is_left_out_of_the_auc():
+    found = labels([[1, 1], [2, 2], [3, 3]], [[0, 0], [0, 1], [0, 0]])
+    assert metrics(Counts(None, found), settings())["auc"] == (50, 3)
 
 
-ADVERSARIAL = {  # predicted, reference on 2 x 2 pixels -> JI, DSC of one lesion, pairs
-    "empty prediction": ([[0, 0, 0, 0]], [[1, 0, 0, 0]], 0, 0, 1),
-    "empty reference is left out": ([[1, 1, 1, 1], [1, 0, 0, 0]], [[0] * 4, [1, 0, 0, 0]], 1, 1, 1),
-    "both empty is left out": ([[0] * 4, [1, 1, 0, 0]], [[0] * 4, [1, 0, 0, 0]], 1 / 2, 2 / 3, 1),
-    "one pixel": ([[0, 0, 0, 1]], [[0, 0, 0, 1]], 1, 1, 1),
-    "all pixels": ([[1, 1, 1, 1]], [[1, 1, 1, 1]], 1, 1, 1),
-    "all where one is": ([[1, 1, 1, 1]], [[0, 1, 0, 0]], 1 / 4, 2 / 5, 1),
-    "nothing to find": ([[1, 0, 0, 0]], [[0, 0, 0, 0]], math.nan, math.nan, 0),
-}
+def test_distances_are_means_in_pixels_over_images_then_classes():
+    hd95 = [[3, NAN, NAN], [5, NAN, NAN], [NAN, 10, NAN]]
+    asd = [[1, NAN, NAN], [2, NAN, NAN], [NAN, 4, NAN]]
+    found = metrics(Counts(pixels(THREE_CLASSES, hd95=hd95, asd=asd), None), settings())
+    assert list(found) == ["ji", "dsc", "hd95", "asd"]
+    assert found["hd95"] == ((4 + 10) / 2, 3)
+    assert found["asd"] == ((1.5 + 4) / 2, 3)
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
-def test_adversarial_masks(name):
-    predicted, reference, jaccard, dice, pairs = ADVERSARIAL[name]
-    shape = (len(predicted), 2, 2)
-    table = counted(np.reshape(predicted, shape), np.reshape(reference, shape), ["lesion"])
-    found = segmentation_metrics(table)
-    assert found["ji"] == (pytest.approx(100 * jaccard, nan_ok=True), pairs)
-    assert found["dsc"] == (pytest.approx(100 * dice, nan_ok=True), pairs)
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_training_and_evaluation_compute_the_same_jaccard(seed):
+    import torch
+
+    both = random_masks(seed)
+    counts = pixel_counts(*(torch.as_tensor(mask) for mask in both), 3)
+    value, _ = metrics(Counts(counted(*both), None), settings())["ji"]
+    assert value / 100 == pytest.approx(jaccard_where_present(counts).item(), nan_ok=True)
 
 
-def test_the_papers_rule_by_hand():
-    #                tp  fp  fn          JI    DSC
-    rows = [
-        ("a", "irf", 6, 2, 2),  #       .6    .75
-        ("b", "irf", 1, 0, 3),  #       .25   .4
-        ("c", "irf", 0, 9, 0),  #       not held
-        ("a", "srf", 0, 5, 0),  #       not held
-        ("b", "srf", 9, 1, 0),  #       .9    18/19
-        ("c", "srf", 0, 0, 0),  #       not held
-        ("a", "ped", 0, 4, 0),  #       held by no image: the class is left out
-        ("b", "ped", 0, 0, 0),
-        ("c", "ped", 0, 1, 0),
-    ]
-    table = pd.DataFrame(rows, columns=["id", "name", "tp", "fp", "fn"])
-    found = segmentation_metrics(table)
-    assert found["ji"] == (pytest.approx(100 * ((0.6 + 0.25) / 2 + 0.9) / 2), 3)
-    assert found["dsc"] == (pytest.approx(100 * ((0.75 + 0.4) / 2 + 18 / 19) / 2), 3)
-    # Pooled over all images and classes it would be another number.
-    assert found["ji"][0] != pytest.approx(100 * 16 / (16 + 22 + 5))
+# ---- sums for intervals
 
 
-def test_the_order_of_rows_does_not_matter():
-    both = np.random.default_rng(0).integers(0, 4, (2, 5, 4, 4))
-    table = counted(*both)
-    shuffled = table.sample(frac=1, random_state=1)
-    expected, found = segmentation_metrics(table), segmentation_metrics(shuffled)
-    assert {k: pytest.approx(v) for k, v in expected.items()} == found
-
-
-# ---- classification
-
-
-# Eighths, because the sigmoid of a logit as small as 1e-30 rounds to one half.
-logit = st.integers(-40, 40).map(lambda eighths: eighths / 8)
-decisions = st.integers(1, 8).flatmap(
-    lambda n: st.tuples(
-        st.lists(st.tuples(logit, logit, logit), min_size=n, max_size=n),
-        st.lists(st.tuples(*[st.integers(0, 1)] * 3), min_size=n, max_size=n),
-    )
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=4, unique=True),
+    st.sampled_from(RULES),
+    st.sampled_from(DECISIONS),
+    st.booleans(),
 )
+def test_ratios_give_each_seeds_metrics_exactly(seeds, rule, decision, by_volume):
+    evaluation = settings(rule=rule, decision=decision)
+    groups = GROUPS if by_volume else None
+    runs = {seed: random_counts(seed, groups) for seed in seeds}
+    found = ratios(runs, evaluation)
+    # Images that stand for themselves make a volume each.
+    expected_groups = ("a", "b", "c") if by_volume else tuple(f"i{k}" for k in range(7))
+    extra = {"per_volume": {"avd"}, "challenge": {"ji_65"}}.get(rule, set())
+    assert set(found) == {"ji", "dsc", "acc", "sen", "spe"} | extra
+    for metric, of_metric in found.items():
+        expected = [metrics(counts, evaluation)[metric][0] for counts in runs.values()]
+        np.testing.assert_array_equal(of_metric.values(), expected)
+        assert of_metric.seeds == tuple(seeds)
+        assert of_metric.groups == expected_groups
+        classes = 1 if metric in ("acc", "sen", "spe") else 3
+        shape = (len(seeds), len(expected_groups), classes)
+        assert of_metric.numerator.shape == of_metric.denominator.shape == shape
 
 
-@settings(max_examples=80, deadline=None)
-@given(decisions)
-def test_classification_is_scikit_learns_over_pooled_decisions(case):
-    logits, targets = (np.array(values) for values in case)
-    found = classification_metrics(scored(logits, targets), SIGMOID)
-    called, true = (logits > 0).ravel(), targets.ravel() == 1
-    positive, negative = int(true.sum()), int((~true).sum())
-    assert found["acc"] == (pytest.approx(100 * accuracy_score(true, called)), len(true))
-    sensitivity = 100 * recall_score(true, called) if positive else math.nan
-    specificity = 100 * recall_score(~true, ~called) if negative else math.nan
-    assert found["sen"] == (pytest.approx(sensitivity, nan_ok=True), positive)
-    assert found["spe"] == (pytest.approx(specificity, nan_ok=True), negative)
-
-
-@settings(max_examples=60, deadline=None)
-@given(decisions, st.sampled_from([SIGMOID, SOFTMAX]))
-def test_accuracy_is_the_mix_of_sensitivity_and_specificity(case, evaluation):
-    """Acc = p Sen + (1 - p) Spe, by which the paper's own rows can be checked."""
-    logits, targets = (np.array(values) for values in case)
-    found = classification_metrics(scored(logits, targets), evaluation)
-    share = targets.mean()
-    if 0 < share < 1:
-        mixed = share * found["sen"][0] + (1 - share) * found["spe"][0]
-        assert found["acc"][0] == pytest.approx(mixed)
-
-
-def test_a_missing_kind_of_label_has_no_value():
-    for target, undefined, defined in ((0, "sen", "spe"), (1, "spe", "sen")):
-        found = classification_metrics(scored([[1.0, -1.0]], [[target] * 2]), SIGMOID)
-        assert math.isnan(found[undefined][0])
-        assert found[undefined][1] == 0
-        assert found[defined] == (50.0, 2)
-        assert found["acc"] == (50.0, 2)
-
-
-def test_sigmoid_decides_each_label_by_itself():
-    table = scored([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0]], np.zeros((2, 3)))
-    assert decide(table, SIGMOID).tolist() == [True, True, False, False, False, False]
-
-
-def test_softmax_shares_one_probability_among_an_images_labels():
-    table = scored([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0], [0.0, 0.0, 0.0]], np.zeros((3, 3)))
-    # exp(2) / (exp(2) + exp(1) + exp(-1)) = .71; exp(0) / (1 + exp(-1) + exp(-2)) = .67; a third.
-    assert decide(table, SOFTMAX).tolist() == [True, False, False] * 2 + [False] * 3
-
-
-@settings(max_examples=40, deadline=None)
-@given(decisions)
-def test_softmax_at_one_half_calls_at_most_one_label(case):
-    logits = np.array(case[0], np.float32)
-    called = decide(scored(logits, np.zeros_like(logits)), SOFTMAX).reshape(logits.shape)
-    shares = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1).numpy()
-    np.testing.assert_array_equal(called, shares > 0.5)
-    assert (called.sum(axis=1) <= 1).all()
-
-
-@pytest.mark.parametrize("evaluation", [SIGMOID, SOFTMAX])
-def test_decisions_survive_extreme_logits_and_any_order_of_rows(evaluation):
-    table = scored([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], np.zeros((2, 3)))
-    called = decide(table, evaluation)
-    assert called.tolist() == [True] + [False] * 5
-    shuffled = table.sample(frac=1, random_state=3)
-    assert decide(shuffled, evaluation).tolist() == called[shuffled.index].tolist()
-
-
-def test_a_probability_at_the_threshold_is_not_above_it():
-    table = scored([[0.0, 1e-3]], [[0, 0]])
-    assert decide(table, SIGMOID).tolist() == [False, True]
-    # sigmoid(log 4) = 0.8
-    table = scored([[math.log(4) - 1e-3, math.log(4) + 1e-3]], [[0, 0]])
-    strict = SIGMOID.model_copy(update={"threshold": 0.8})
-    assert decide(table, strict).tolist() == [False, True]
-
-
-# ---- metrics and collect
-
-
-def saved(*tables):
-    """What counts.parquet holds of these tables, as evaluation writes and pandas reads it."""
-    whole = pd.concat(tables, ignore_index=True)
-    columns = {
-        name: pa.array(
-            whole[name] if name in whole else [None] * len(whole),
-            SCHEMA.field(name).type,
-            from_pandas=True,
-        )
-        for name in SCHEMA.names
-    }
-    return pa.table(columns, schema=SCHEMA)
-
-
-def test_both_tasks_come_out_of_one_table_whose_other_columns_are_empty(tmp_path):
-    both = np.random.default_rng(0).integers(0, 4, (2, 5, 4, 4))
-    logits = np.random.default_rng(1).normal(size=(5, 3))
-    targets = np.random.default_rng(2).integers(0, 2, (5, 3))
-    pixels, labels = counted(*both), scored(logits, targets)
-    pq.write_table(saved(pixels, labels), tmp_path / "counts.parquet")
-    read = pd.read_parquet(tmp_path / "counts.parquet")
-    assert read["logit"].isna().sum() == len(pixels)
-    found = metrics(read, SIGMOID)
-    assert found == {
-        **{k: pytest.approx(v) for k, v in segmentation_metrics(pixels).items()},
-        **classification_metrics(labels, SIGMOID),
-    }
-    assert list(found) == ["ji", "dsc", "acc", "sen", "spe"]
-
-
-def test_a_task_without_rows_has_no_metric():
-    both = np.random.default_rng(0).integers(0, 4, (2, 5, 4, 4))
-    assert set(metrics(saved(counted(*both)).to_pandas(), SIGMOID)) == {"ji", "dsc"}
-    labels = scored([[1.0]], [[1]])
-    assert set(metrics(saved(labels).to_pandas(), SIGMOID)) == {"acc", "sen", "spe"}
-
-
-def test_collect_reads_the_seeds_that_are_there(tiny_config):
-    runs = [Run("isic2017", "efficientnet"), Run("isic2017", "unetpp")]
-    labels = scored([[1.0, -1.0]], [[1, 1]])
-    file = paths.evaluation(tiny_config, *runs[0], 1) / "counts.parquet"
-    file.parent.mkdir(parents=True)
-    pq.write_table(saved(labels), file)
-    table = collect(tiny_config, runs)
-    assert table.columns.tolist() == COLUMNS
-    assert tiny_config.seeds == [0, 1]
-    rows = {tuple(row[:4]): tuple(row[4:]) for row in table.itertuples(index=False)}
-    assert set(rows) == {("isic2017", "efficientnet", 1, m) for m in ("acc", "sen", "spe")}
-    assert rows["isic2017", "efficientnet", 1, "acc"] == (50.0, 2)
-    assert collect(tiny_config, runs[1:]).columns.tolist() == COLUMNS
-    assert collect(tiny_config, []).empty
+def test_ratios_by_hand():
+    found = ratios({4: Counts(pixels(THREE_CLASSES, groups=["v", "v", "w"]), None)}, settings())
+    assert set(found) == {"ji", "dsc"}
+    np.testing.assert_allclose(found["ji"].numerator, [[[0.85, 0, 0], [0, 0.9, 0]]])
+    np.testing.assert_array_equal(found["ji"].denominator, [[[2, 0, 0], [0, 1, 0]]])
+    assert found["ji"].seeds == (4,)
+    assert found["ji"].groups == ("v", "w")
+    np.testing.assert_allclose(found["dsc"].numerator, [[[1.15, 0, 0], [0, 18 / 19, 0]]])
