@@ -20,7 +20,8 @@ SMALL = (
     "seeds=[0, 1]",
     "select={datasets: [retouch_spectralis], methods: [resformer_par, unetpp]}",
 )
-TABLES = ("I", "II", "III", "V", "VI", "VIII", "IX")
+EXTRA_TABLES = ("efficiency", "lesions", "labels", "rules", "decisions")
+TABLES = ("I", "II", "III", "V", "VI", "VIII", "IX", *EXTRA_TABLES)
 
 
 @pytest.fixture(scope="module")

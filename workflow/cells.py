@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from workflow.config import Config
-from workflow.config_sections import METRIC_TASK, ColumnGroup, Row
+from workflow.config_sections import FACTS, TASK_OF, ColumnGroup, Row
 
 
 class Cell(NamedTuple):
-    """One number of a results table."""
+    """One number of a table; in a table of kind `classes` or `rules`, all numbers of a metric."""
 
     row: int
     column: int
@@ -27,20 +27,53 @@ class Run(NamedTuple):
 def table_cells(config: Config, table: str) -> Iterator[Cell]:
     """The cells of a table that hold a number: chosen by `select`, of a task the method does.
 
-    `row` indexes `rows`; `column` counts metric columns over all column groups.
+    `row` indexes `table_rows`; `column` counts metric columns over all column groups. A table of
+    another kind than `results` adds no run: it shows those that some table of results shows.
     """
     definition = config.tables[table]
     if not definition.enabled:
         return
-    for r, row in enumerate(definition.rows):
+    of_results = None if definition.kind == "results" else _result_runs(config)
+    for r, row in enumerate(table_rows(config, table)):
         column = 0
         for group in definition.columns:
             run = bind(row, group)
             for metric in group.metrics:
-                does = run is not None and METRIC_TASK[metric] in config.methods[run.method].tasks
-                if run is not None and does and config.chosen(*run):
+                if (
+                    run is not None
+                    and (of_results is None or run in of_results)
+                    and has(config, run.method, metric)
+                    and config.chosen(*run)
+                ):
                     yield Cell(r, column, run.dataset, run.method, metric)
                 column += 1
+
+
+def table_rows(config: Config, table: str) -> list[Row]:
+    """The rows of a table: its own, and one for each method of the tables in `methods_of`."""
+    definition = config.tables[table]
+    methods = [
+        method
+        for key in definition.methods_of
+        for row in config.tables[key].rows
+        for method in ([row.method] if row.method else (row.methods or {}).values())
+    ]
+    shared = (Row(title=config.methods[name].title, method=name) for name in dict.fromkeys(methods))
+    return [*definition.rows, *shared]
+
+
+def has(config: Config, method: str, metric: str) -> bool:
+    """Whether a method has a metric: it does its task, or it is a network and so has its facts."""
+    entry = config.methods[method]
+    if metric in FACTS:
+        return entry.module is not None
+    return TASK_OF[metric] in entry.tasks
+
+
+def _result_runs(config: Config) -> set[Run]:
+    """The runs that tables of results show."""
+    tables = [key for key, table in config.tables.items() if table.kind == "results"]
+    return {run for key in tables for run in table_runs(config, key)}
 
 
 def bind(row: Row, group: ColumnGroup) -> Run | None:
@@ -89,7 +122,7 @@ def made_figures(config: Config) -> list[str]:
 
 def dataset_rows(config: Config, table: str) -> list[str]:
     """The data sets a summary table (kind `datasets`) describes."""
-    used = {run.dataset for key in config.tables for run in table_runs(config, key)}
+    used = {run.dataset for run in _result_runs(config)}
     return [name for name in config.tables[table].datasets if name in used]
 
 

@@ -10,7 +10,7 @@ from workflow.cells import runs, table_cells
 from workflow.config import Config
 from workflow.config_data import LABELS, LESIONS, kfold_of
 from workflow.config_errors import describe, unknown
-from workflow.config_sections import METRIC_TASK
+from workflow.config_sections import COLUMNS, METRIC_TASK
 from workflow.protocol import Training, overlaid
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ TASKS_OF_CHOICE = {
 
 def cross_check(config: Config) -> list[str]:
     """Every contradiction between keys, one line each; empty if there is none."""
-    checks = (_names, _modules, _annotated, _splits, _files, _overrides, _pretrained)
+    checks = (_names, _columns, _modules, _annotated, _splits, _files, _overrides, _pretrained)
     problems = [problem for check in checks for problem in check(config)]
     return problems or [
         *_tasks(config),
@@ -60,6 +60,9 @@ def _names(config: Config) -> Iterator[str]:
     for key, table in config.tables.items():
         for name in table.datasets:
             yield from check(f"tables.{key}.datasets", "dataset", name)
+        for name in table.methods_of:
+            if name not in config.tables:
+                yield f"tables.{key}.methods_of: {unknown(name, config.tables)}"
         groups = {group.title for group in table.columns}
         for group in table.columns:
             yield from check(f"tables.{key}.columns[{group.title}]", "dataset", group.dataset)
@@ -199,14 +202,35 @@ def _pretrained(config: Config) -> Iterator[str]:
 
 def _tasks(config: Config) -> Iterator[str]:
     for key, table in config.tables.items():
-        if table.kind == "results" and not (table.rows and table.columns):
-            yield f"tables.{key}: a results table needs `rows` and `columns`"
-        if table.kind == "datasets" and not table.datasets:
-            yield f"tables.{key}: a data set summary needs `datasets`"
+        if table.kind == "datasets":
+            if not table.datasets:
+                yield f"tables.{key}: a data set summary needs `datasets`"
+        elif not (table.rows or table.methods_of) or not table.columns:
+            rows = "`rows`" if table.kind == "results" else "`methods_of` (or `rows`)"
+            yield f"tables.{key}: a {table.kind} table needs {rows} and `columns`"
     for key, figure in config.figures.items():
         for name in figure.methods:
             if "segmentation" not in config.methods[name].tasks:
                 yield f"figures.{key}.methods: {name!r} does not segment, so it has no picture"
+
+
+def _columns(config: Config) -> Iterator[str]:
+    """Column groups must hold what tables of their kind have."""
+    for key, table in config.tables.items():
+        allowed = COLUMNS.get(table.kind, ())
+        for i, group in enumerate(table.columns if allowed else []):
+            for j, metric in enumerate(group.metrics):
+                if metric not in allowed:
+                    *some, last = map(repr, allowed)
+                    yield (
+                        f"tables.{key}.columns.{i}.metrics.{j}: found {metric!r}; a table of kind "
+                        f"{table.kind} has {', '.join(some)} or {last}"
+                    )
+            if table.kind in ("classes", "rules") and group.dataset is None:
+                yield (
+                    f"tables.{key}.columns.{i}: there is no `dataset`; a table of kind "
+                    f"{table.kind} needs one in each column group"
+                )
 
 
 def _sizes(config: Config) -> Iterator[str]:

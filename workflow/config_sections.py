@@ -1,6 +1,6 @@
 """The sections of the configuration on methods, tables, figures, scores and statistics."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -14,6 +14,19 @@ METRIC_TASK: dict[str, Task] = {
     "acc": "classification",
     "sen": "classification",
     "spe": "classification",
+}
+# Of every metric that some kind of table may show.
+TASK_OF: dict[str, Task] = {**METRIC_TASK, "auc": "classification"}
+# Facts of a training run, from its run.json.
+Fact = Literal["parameters", "gflops", "hours", "memory", "images_per_second"]
+FACTS: tuple[str, ...] = get_args(Fact)
+TableKind = Literal["results", "datasets", "efficiency", "classes", "rules"]
+# What the columns of each kind of table may hold.
+COLUMNS: dict[TableKind, tuple[str, ...]] = {
+    "results": tuple(METRIC_TASK),
+    "efficiency": FACTS,
+    "classes": tuple(TASK_OF),
+    "rules": tuple(TASK_OF),
 }
 
 # Keys become rule names, folders and words of shell commands.
@@ -153,11 +166,11 @@ class Method(Section):
 
 
 class ColumnGroup(Section):
-    """Columns of a table under one title: one column per metric."""
+    """Columns of a table under one title: one column per metric, or per class or rule of each."""
 
     title: str
     dataset: str | None = None
-    metrics: Annotated[list[Metric], Field(min_length=1)]
+    metrics: Annotated[list[Metric | Literal["auc"] | Fact], Field(min_length=1)]
 
 
 class Row(Section):
@@ -177,9 +190,18 @@ class Row(Section):
 
 
 class Table(Section):
-    """A results table (II-IX), or the data set summary (I)."""
+    """A table.
 
-    kind: Literal["results", "datasets"] = "results"
+    Attributes:
+        kind: `results` as in II-IX; `datasets`, the summary I; what training cost (`efficiency`);
+            results of each lesion and label (`classes`), or by each convention of a metric
+            (`rules`). The last three show only what some table of results shows.
+        mark: how best and second best are shown.
+        compare_within: among which rows; empty is the whole column.
+        methods_of: tables of results whose methods have a row each.
+    """
+
+    kind: TableKind = "results"
     enabled: bool = True
     caption: str
     mark: Literal["color", "bold"] | None = None
@@ -187,6 +209,13 @@ class Table(Section):
     datasets: list[str] = []
     columns: list[ColumnGroup] = []
     rows: list[Row] = []
+    methods_of: list[str] = []
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.methods_of and self.kind in ("results", "datasets"):
+            raise ValueError("`methods_of` goes with kinds efficiency, classes and rules only")
+        return self
 
 
 class Figure(Section):

@@ -168,10 +168,11 @@ def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
 
 
 def table_fingerprint(config: Config, key: str) -> str:
-    """Of a table, the counts it reads aside."""
+    """Of a table, the counts or records it reads aside."""
     runs = cells.table_runs(config, key)
     values = [
         config.tables[key].model_dump(),
+        [row.model_dump() for row in cells.table_rows(config, key)],
         [titles(config, *run) for run in runs],
         [
             (config.methods[run.method].recipe, config.methods[run.method].pretrained)

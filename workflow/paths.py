@@ -7,6 +7,8 @@ from pathlib import Path
 
 from workflow.config import Config
 
+TABLE_FORMATS = ("csv", "parquet", "md", "tex", "html")
+
 
 def store(config: Config, source: str) -> Path:
     """Folder for what is downloaded, unpacked or written of a source's raw files."""
@@ -94,7 +96,7 @@ def evaluation(config: Config, dataset: str, method: str, seed: int | str) -> Pa
 
 
 def table(config: Config, key: str, suffix: str) -> Path:
-    """One table in one format (csv, md, tex or html)."""
+    """One table in one of TABLE_FORMATS."""
     return config.results / "tables" / f"table_{key}.{suffix}"
 
 
@@ -106,3 +108,8 @@ def figure(config: Config, key: str, suffix: str) -> Path:
 def report(config: Config) -> Path:
     """The folder of the HTML report; open its index.html."""
     return config.results / "report"
+
+
+def verdicts(config: Config) -> Path:
+    """The folder of the verdicts: values, claims, rankings and audit, each as CSV and Markdown."""
+    return config.results / "verdicts"

@@ -1,6 +1,6 @@
 """The raw files of a source: where they lie, what they are called, and whether they changed.
 
-A raw file is called by the root it lies below and its path from there (`given/TRAIN001/oct.raw`), so
+A raw file is called by the root it lies below and its path from there (`given/ISIC_1.jpg`), so
 that moving the data changes no name. Files of the user are watched: a content that changed makes
 everything anew that rests on it, while a copy or a touch, which changes times only, makes nothing
 anew. Imports next to nothing, because the DAG is built with it.

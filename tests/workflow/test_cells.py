@@ -11,6 +11,7 @@ from workflow.config import load_config
 from workflow.config_sections import METRIC_TASK
 
 PRINTED_TABLES = ("II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
+EXTRA_TABLES = ("efficiency", "lesions", "labels", "rules", "decisions")
 # 22 methods and their variants, over the data sets that the paper shows each on.
 PAIRS_OF_THE_PAPER = 93
 
@@ -50,7 +51,7 @@ def test_each_printed_number_of_a_configured_method_has_one_cell(paper, printed,
 
 def test_no_results_table_of_the_paper_is_missing(paper, printed):
     assert {row["table"] for row in printed} == set(PRINTED_TABLES)
-    assert cells.made_tables(paper) == ["I", *PRINTED_TABLES, "controls"]
+    assert cells.made_tables(paper) == ["I", *PRINTED_TABLES, "controls", *EXTRA_TABLES]
 
 
 def test_the_runs_are_the_printed_pairs_of_the_configured_methods(paper, printed):
@@ -141,7 +142,7 @@ def test_select_drops_rows_tables_figures_and_data_sets(repo):
         Run("isic2017", "unetpp"),
         Run("isic2017", "vit"),
     }
-    assert cells.made_tables(config) == ["I", "VI", "VII"]
+    assert cells.made_tables(config) == ["I", "VI", "VII", *EXTRA_TABLES]
     assert cells.dataset_rows(config, "I") == ["retouch_cirrus"]
     assert cells.chosen_datasets(config) == ["retouch_cirrus", "isic2017"]
     assert cells.made_figures(config) == ["7", "8"]
@@ -154,7 +155,7 @@ def test_select_drops_rows_tables_figures_and_data_sets(repo):
 
 def test_selecting_one_data_set_leaves_the_others_tables_out(repo):
     config = preset(repo, "paper", select={"datasets": ["isic2017"]})
-    assert cells.made_tables(config) == ["IV", "VII", "controls"]
+    assert cells.made_tables(config) == ["IV", "VII", "controls", *EXTRA_TABLES]
     assert {run.dataset for run in cells.runs(config)} == {"isic2017"}
 
 
@@ -169,6 +170,36 @@ def test_what_is_not_enabled_is_not_made(repo):
     assert "8" not in cells.made_figures(config)
     # Table VII is the only place of ViT and SwinT on ISIC 2017.
     assert not {Run("isic2017", "vit"), Run("isic2017", "swint")} & set(cells.runs(config))
+
+
+def test_extra_tables_show_what_results_tables_show_and_add_no_run(paper):
+    of_results = {run for key in PRINTED_TABLES for run in cells.table_runs(paper, key)}
+    for key in EXTRA_TABLES:
+        assert set(cells.table_runs(paper, key)) <= of_results, key
+    assert set(cells.table_runs(paper, "efficiency")) == of_results
+    segmented = {run for run in of_results if "segmentation" in paper.methods[run.method].tasks}
+    ablations = ("_seg_only", "_no_dfe")
+    assert set(cells.table_runs(paper, "rules")) == {
+        run for run in segmented if not run.method.endswith(ablations)
+    }
+
+
+def test_extra_rows_are_each_method_once_in_the_order_of_the_tables(paper):
+    rows = cells.table_rows(paper, "lesions")
+    of_iii = [row.method for row in paper.tables["III"].rows]
+    assert [row.method for row in rows][: len(of_iii)] == of_iii
+    assert len({row.method for row in rows}) == len(rows)
+    assert all(row.title == paper.methods[row.method].title for row in rows)
+
+
+def test_an_added_method_gets_its_row_in_the_extra_tables_too(repo):
+    added = {"tiny": {"title": "Tiny", "module": "baselines.unetpp", "tasks": ["segmentation"]}}
+    added["tiny"]["tables"] = ["VII"]
+    config = preset(repo, "paper", methods=added)
+    assert Run("isic2017", "tiny") in cells.table_runs(config, "lesions")
+    assert Run("isic2017", "tiny") in cells.table_runs(config, "efficiency")
+    assert "tiny" not in {run.method for run in cells.table_runs(config, "labels")}
+    assert Run("retouch_cirrus", "tiny") not in cells.runs(config)
 
 
 def test_a_figure_alone_needs_its_runs(repo):

@@ -296,6 +296,12 @@ def test_what_a_table_does_not_show_leaves_it(change):
     assert table("VI") == table("VI", change)
 
 
+def test_a_row_that_an_extra_table_takes_from_another_changes_it():
+    change = ("tables.VI.rows", [{"title": "UNet++", "method": "unetpp"}])
+    assert table("lesions") != table("lesions", change)
+    assert table("labels") == table("labels", change)
+
+
 def test_templates_and_printed_numbers_change_tables_and_the_report(monkeypatch):
     tables = [table(key) for key in cells.made_tables(config())]
     report = fingerprint.report_fingerprint(config())

@@ -44,7 +44,8 @@ def _distances(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[float,
 
 
 def _border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return mask & ~ndimage.binary_erosion(mask)
+    inside: NDArray[np.bool_] = np.asarray(ndimage.binary_erosion(mask), bool)
+    return mask & ~inside
 
 
 def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -10,7 +10,7 @@ from workflow.config_errors import ConfigError
 from workflow.files import read_json
 from workflow.reporting.notices import notices
 from workflow.reporting.printed import printed_datasets
-from workflow.reporting.tables import ColumnSpan, FactCell, ReportTable, TableRow
+from workflow.reporting.table_content import ColumnSpan, FactCell, ReportTable, TableRow
 
 FACTS = {
     "volumes": "# of volumes",
@@ -57,6 +57,7 @@ def build_dataset_table(
     )
     return ReportTable(
         key=key,
+        kind="datasets",
         caption=config.tables[key].caption,
         stub=("Machine",),
         spans=(ColumnSpan("", tuple(FACTS.values())),),
@@ -66,6 +67,7 @@ def build_dataset_table(
         preset=config.preset,
         seeds=(),
         decimals=config.statistics.decimals,
+        level=config.statistics.level,
         comparable=not config.demo,
     )
 

@@ -1,8 +1,26 @@
-"""A table as LaTeX, for booktabs and xcolor: compiles with pdflatex once wrapped in a document."""
+"""A table as LaTeX: compiles with pdflatex once wrapped in a document that loads PACKAGES."""
 
-from workflow.reporting.table_text import MINUS, LaidRow, Shown, footnotes, lay_out, marked, show
-from workflow.reporting.tables import ReportTable
+from collections.abc import Sequence
 
+from workflow.reporting import standings
+from workflow.reporting.table_content import ReportTable
+from workflow.reporting.table_text import (
+    ALIKE,
+    MINUS,
+    LaidRow,
+    Shown,
+    footnotes,
+    lay_out,
+    marked,
+    show,
+)
+
+PACKAGES = ("booktabs", "xcolor", "graphicx")
+# So many lines of standings go on one page, below a caption and above notes; a block's heading and
+# the rule above it take two.
+LINES_ON_A_PAGE = 60
+# What pdflatex has no letter for, beyond these, is written as its number.
+_LETTERS = 0x17F
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -21,39 +39,63 @@ _SPECIAL = {
     "*": "{*}",
     "±": r"$\pm$",
     "×": r"$\times$",
+    "–": "--",
+    "τ": r"$\tau$",
+    ALIKE: r"$\approx$",
     MINUS: "$-$",
 }
 
 
 def to_latex(table: ReportTable) -> str:
-    """A `table*` whose rows have the printed values, small and grey, below ours."""
-    notices = "".join(rf" \textbf{{{escape(notice)}.}}" for notice in table.notices)
-    notes = [*_marks(table), *(escape(note) for note in footnotes(table))]
-    lines = [
-        r"% \usepackage{booktabs,xcolor}",
+    """A `table*` whose rows have the printed values, small and grey, below ours.
+
+    Below it come the standings, as `table*` of their own. What is wider than the text is scaled.
+    """
+    lines = [rf"% \usepackage{{{','.join(PACKAGES)}}}"]
+    body = [*_header(table), r"\midrule"]
+    for index, laid in enumerate(lay_out(table)):
+        body += _group(laid, table, first=index == 0) + _row(laid, table)
+    columns = "l" * len(table.stub) + "c" * (table.width - len(table.stub))
+    caption = rf"{escape(table.caption)}{_notices(table)}"
+    notes = " ".join([*_marks(table), *(escape(note) for note in footnotes(table))])
+    lines += _float(table, caption, r"\footnotesize", columns, body, notes)
+    return "\n".join([*lines, *_standings(table), ""])
+
+
+def escape(text: str) -> str:
+    """Text in which LaTeX sees no command; line breaks become spaces."""
+    return "".join(_escaped(character) for character in " ".join(text.split()))
+
+
+def _escaped(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    return character if ord(character) <= _LETTERS else f"U+{ord(character):04X}"
+
+
+def _float(
+    table: ReportTable, caption: str, size: str, columns: str, body: Sequence[str], notes: str
+) -> list[str]:
+    return [
         r"\begin{table*}",
         r"\centering",
         rf"\renewcommand{{\thetable}}{{{escape(table.key)}}}",
-        rf"\caption{{{escape(table.caption)}{notices}}}",
-        r"\par\smallskip\footnotesize",
+        rf"\caption{{{caption}}}",
+        rf"\par\smallskip{size}",
         r"\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{{'l' * len(table.stub)}{'c' * (table.width - len(table.stub))}}}",
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        *_header(table),
-        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        *([rf"\par\smallskip {notes}"] if notes else []),
+        r"\end{table*}",
     ]
-    for index, laid in enumerate(lay_out(table)):
-        lines += _group(laid, table, first=index == 0) + _row(laid, table)
-    return "\n".join(
-        [
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            rf"\par\smallskip {' '.join(notes)}",
-            r"\end{table*}",
-            "",
-        ]
-    )
+
+
+def _notices(table: ReportTable) -> str:
+    return "".join(rf" \textbf{{{escape(notice)}.}}" for notice in table.notices)
 
 
 def _marks(table: ReportTable) -> list[str]:
@@ -62,11 +104,6 @@ def _marks(table: ReportTable) -> list[str]:
     if table.mark == "bold":
         return [r"Best in \textbf{bold}."]
     return [r"Best in \textcolor{red}{red}, second best in \textcolor{blue}{blue}."]
-
-
-def escape(text: str) -> str:
-    """Text in which LaTeX sees no command; line breaks become spaces."""
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 def _header(table: ReportTable) -> list[str]:
@@ -84,11 +121,12 @@ def _header(table: ReportTable) -> list[str]:
 
 
 def _group(laid: LaidRow, table: ReportTable, first: bool) -> list[str]:
-    if not laid.group:
-        return []
+    return _heading(laid.group, table.width, first) if laid.group else []
+
+
+def _heading(title: str, width: int, first: bool) -> list[str]:
     rule = [] if first else [r"\midrule"]
-    heading = rf"\textit{{{escape(laid.group)}}}"
-    return [*rule, _line([rf"\multicolumn{{{table.width}}}{{l}}{{{heading}}}"])]
+    return [*rule, _line([rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(title)}}}}}"])]
 
 
 def _row(laid: LaidRow, table: ReportTable) -> list[str]:
@@ -108,6 +146,10 @@ def _ours(words: Shown, table: ReportTable) -> str:
         text = rf"\textcolor{{blue}}{{{text}}}"
     if words.spread:
         text += rf"\,{{\scriptsize$\pm$\,{words.spread}}}"
+    if words.alike:
+        text += r"$^{\approx}$"
+    if words.place:
+        text += rf"\,{{\scriptsize({words.place})}}"
     return text
 
 
@@ -118,5 +160,30 @@ def _below(words: Shown) -> str:
     return rf"{{\scriptsize {text}}}" if text else ""
 
 
-def _line(cells: list[str]) -> str:
+def _standings(table: ReportTable) -> list[str]:
+    """As many floats as the standings fill pages; a block stays whole."""
+    headings, lines = standings.headings(table), []
+    head = _line(["Method", *map(escape, headings)])
+    pages: list[list[standings.Block]] = []
+    left = 0
+    for block in standings.blocks(table):
+        needed = len(block.lines) + 2
+        if needed > left:
+            pages.append([])
+            left = LINES_ON_A_PAGE
+        pages[-1].append(block)
+        left -= needed
+    for number, page in enumerate(pages, start=1):
+        part = f" ({number} of {len(pages)})" if len(pages) > 1 else ""
+        caption = f"Intervals and tests{part}.{_notices(table)}"
+        notes = " ".join(map(escape, standings.notes(table))) if number == len(pages) else ""
+        body = [head, r"\midrule"]
+        for index, block in enumerate(page):
+            body += _heading(block.title, len(headings) + 1, first=index == 0)
+            body += [_line([escape(line.title), *map(escape, line.texts)]) for line in block.lines]
+        lines += _float(table, caption, r"\scriptsize", "l" + "c" * len(headings), body, notes)
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"

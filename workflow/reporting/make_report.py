@@ -9,14 +9,14 @@ from pathlib import Path
 
 from workflow.cells import runs
 from workflow.config import Config
-from workflow.evaluation.metrics import collect
+from workflow.reporting.results import read_results
 from workflow.reporting.site import build_report
 from workflow.step import run_step
 
 
 def make_report(config: Config) -> None:
     """Write the report of a preset."""
-    build_report(config, collect(config, runs(config)))
+    build_report(config, read_results(config, runs(config)))
 
 
 if __name__ == "__main__":

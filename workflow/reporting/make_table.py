@@ -1,7 +1,7 @@
 """Command line of one table: `python -m workflow.reporting.make_table CONFIG KEY`.
 
-CONFIG is the resolved configuration as JSON, KEY a table of it. Writes the table as CSV, Markdown,
-LaTeX and HTML. Imports neither torch nor matplotlib: there are many tables, and each is a job.
+CONFIG is the resolved configuration as JSON, KEY a table of it. Writes the table in all formats.
+Imports neither torch nor matplotlib: there are many tables, and each is a job.
 """
 
 import sys
@@ -11,34 +11,53 @@ from workflow import paths
 from workflow.cells import dataset_rows, table_runs
 from workflow.config import Config
 from workflow.config_errors import ConfigError, unknown
-from workflow.evaluation.metrics import collect
-from workflow.files import write_text
 from workflow.reporting.dataset_table import build_dataset_table, read_manifests
+from workflow.reporting.extra_tables import (
+    build_class_table,
+    build_efficiency_table,
+    build_rule_table,
+)
 from workflow.reporting.printed import printed_results
-from workflow.reporting.table_formats import WRITERS
-from workflow.reporting.tables import ReportTable, build_table
+from workflow.reporting.results import Results, read_results
+from workflow.reporting.table_content import ReportTable
+from workflow.reporting.table_formats import save
+from workflow.reporting.tables import build_table
 from workflow.step import run_step
 
 
-def make_table(config: Config, key: str) -> None:
+def make_table(config: Config, key: str, results: Results | None = None) -> None:
     """Write one table in all its formats.
+
+    Args:
+        config: the resolved configuration.
+        key: the table's key there.
+        results: of the table's runs at least; None reads them.
 
     Raises:
         ConfigError: there is no such table, or nothing of it is left under `select`.
     """
     if key not in config.tables:
         raise ConfigError(f"tables: {unknown(key, config.tables)}")
-    table = load_table(config, key)
-    for suffix, writer in WRITERS.items():
-        write_text(paths.table(config, key, suffix), writer(table))
+    table = load_table(config, key, results)
+    for suffix in paths.TABLE_FORMATS:
+        save(table, paths.table(config, key, suffix))
 
 
-def load_table(config: Config, key: str) -> ReportTable:
-    """A table from the saved counts, or from the manifests if it summarises data sets."""
-    if config.tables[key].kind == "datasets":
+def load_table(config: Config, key: str, results: Results | None = None) -> ReportTable:
+    """A table from what the runs and the data steps left; arguments as for `make_table`."""
+    kind = config.tables[key].kind
+    if kind == "datasets":
         manifests = read_manifests(config, dataset_rows(config, key))
         return build_dataset_table(config, key, manifests)
-    return build_table(config, key, collect(config, table_runs(config, key)), printed_results())
+    if kind == "efficiency":
+        return build_efficiency_table(config, key)
+    if kind == "classes":
+        return build_class_table(config, key)
+    if kind == "rules":
+        return build_rule_table(config, key)
+    if results is None:
+        results = read_results(config, table_runs(config, key))
+    return build_table(config, key, results, printed_results())
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ loads nothing from elsewhere and runs no script. Pages are written to a temporar
 the report's place at the end, so that a report is whole or not there.
 """
 
-import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from markupsafe import Markup
@@ -18,8 +17,11 @@ from workflow.cells import Run, made_figures
 from workflow.config import Config
 from workflow.files import write_text
 from workflow.reporting.data_content import dataset_entries
+from workflow.reporting.fidelity import DOCUMENT, decision_tables
+from workflow.reporting.folders import replacing_folder
 from workflow.reporting.printed import dataset_notes
 from workflow.reporting.records import RunRecord
+from workflow.reporting.results import Results
 from workflow.reporting.run_content import chart_rows, fact_rows
 from workflow.reporting.samples import write_thumbnail
 from workflow.reporting.site_content import (
@@ -29,43 +31,36 @@ from workflow.reporting.site_content import (
     incomplete_cells,
     slug,
 )
-from workflow.reporting.table_formats import WRITERS, to_html
+from workflow.reporting.table_content import ReportTable, ResultCell
+from workflow.reporting.table_formats import save, to_html
 from workflow.reporting.table_text import Shown, number_text, show_cell, table_name
-from workflow.reporting.tables import METRIC_TITLES, ReportTable, ResultCell
+from workflow.reporting.tables import METRIC_TITLES
 from workflow.reporting.templating import TEMPLATES, environment
-
-if TYPE_CHECKING:
-    import pandas as pd
+from workflow.reporting.verdict_formats import files
+from workflow.reporting.verdict_sheets import PROSE
 
 NAVIGATION = (
     ("overview", "Overview", "index.html"),
     ("tables", "Tables", "tables.html"),
+    ("verdicts", "Verdicts", "verdicts.html"),
     ("figures", "Figures", "figures.html"),
     ("runs", "Runs", "runs.html"),
     ("data", "Data", "data.html"),
+    ("fidelity", "Fidelity", "fidelity.html"),
     ("provenance", "Provenance", "provenance.html"),
 )
 
 
-def build_report(config: Config, results: "pd.DataFrame") -> None:
+def build_report(config: Config, results: Results) -> None:
     """Write the report of a preset, in place of the one before.
 
     Args:
         config: the resolved configuration.
-        results: columns dataset, method, seed, metric, value (per cent), n, of all runs.
+        results: of all its runs.
     """
-    final = paths.report(config)
-    temporary, old = (final.with_name(f".{final.name}.{os.getpid()}.{x}") for x in ("new", "old"))
-    try:
-        Site(gather(config, results), temporary).write()
-        if final.exists():
-            final.rename(old)
-        temporary.rename(final)
-    finally:
-        if old.exists() and not final.exists():
-            old.rename(final)
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+    content = gather(config, results)
+    with replacing_folder(paths.report(config)) as folder:
+        Site(content, folder).write()
 
 
 class Site:
@@ -76,7 +71,6 @@ class Site:
 
     def write(self) -> None:
         """Write every page and every file that pages show."""
-        self.folder.mkdir(parents=True)
         shutil.copyfile(TEMPLATES / "style.css", self.folder / "style.css")
         figures = self._figures()
         self._page("index.html", "overview", "Overview", figures=figures)
@@ -86,6 +80,7 @@ class Site:
         self._page("data.html", "data", "Data", datasets=datasets)
         self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
         self._page("tables.html", "tables", "Tables")
+        self._verdicts()
         for key, table in self.content.tables.items():
             self._table(key, table)
         for record in self.content.records:
@@ -119,12 +114,27 @@ class Site:
         """A metric of a run in words, as the tables write it."""
         return show_cell(cell, self.config.statistics.decimals, comparable=False)
 
+    def _verdicts(self) -> None:
+        """Write the page of verdicts with its downloads, and that of decisions and the audit."""
+        for name, text in files(self.config, self.content.verdicts).items():
+            write_text(self.folder / "verdicts" / name, text)
+        self._page("verdicts.html", "verdicts", "Verdicts", prose=PROSE)
+        document = DOCUMENT.read_text(encoding="utf-8")
+        self._page(
+            "fidelity.html",
+            "fidelity",
+            "Fidelity",
+            audit=self.content.verdicts.audit,
+            decisions=decision_tables(document),
+            document=document,
+        )
+
     def _table(self, key: str, table: ReportTable) -> None:
         downloads = {}
-        for suffix, writer in WRITERS.items():
+        for suffix in paths.TABLE_FORMATS:
             file = self.folder / f"{address('tables', f'table_{key}')}.{suffix}"
             if suffix != "html":  # that is the page itself
-                write_text(file, writer(table))
+                save(table, file)
                 downloads[suffix] = file.name
         keys = list(self.content.tables)
         here = keys.index(key)

@@ -4,22 +4,22 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from workflow import paths
-from workflow.cells import Run, chosen_datasets, dataset_rows, made_figures, made_tables, table_runs
+from workflow.cells import Run, chosen_datasets, made_figures, made_tables, table_runs
 from workflow.config import Config
 from workflow.reporting.brackets import Bracket, brackets
-from workflow.reporting.dataset_table import build_dataset_table, read_manifests
+from workflow.reporting.dataset_table import read_manifests
+from workflow.reporting.make_table import load_table
 from workflow.reporting.notices import notices
-from workflow.reporting.printed import printed_results
 from workflow.reporting.records import RunRecord, distinct, read_records, total
-from workflow.reporting.tables import ReportTable, ResultCell, build_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from workflow.reporting.results import Results
+from workflow.reporting.table_content import ReportTable
+from workflow.reporting.verdict_sheets import Sheet, sheets
+from workflow.reporting.verdicts import Verdicts, judge
 
 
 class Trouble(NamedTuple):
@@ -39,6 +39,12 @@ class Content:
     tables: dict[str, ReportTable]
     manifests: dict[str, dict[str, Any]]
     brackets: list[Bracket]
+    verdicts: Verdicts
+
+    @cached_property
+    def sheets(self) -> list[Sheet]:
+        """The verdicts on values, claims and rankings, as they read."""
+        return sheets(self.config, self.verdicts)
 
     @property
     def outside(self) -> list[Bracket]:
@@ -129,33 +135,26 @@ class Content:
         return [key for key in self.tables if run in table_runs(self.config, key)]
 
 
-def gather(config: Config, results: "pd.DataFrame") -> Content:
-    """Read what the runs and the data steps left, and build the tables.
+def gather(config: Config, results: Results) -> Content:
+    """Read what the runs and the data steps left, and build the tables and verdicts.
 
     Args:
         config: the resolved configuration.
-        results: columns dataset, method, seed, metric, value (per cent), of all runs.
+        results: of all its runs.
     """
-    tables = {}
-    for key in made_tables(config):
-        if config.tables[key].kind == "datasets":
-            names = dataset_rows(config, key)
-            tables[key] = build_dataset_table(config, key, read_manifests(config, names))
-        else:
-            tables[key] = build_table(config, key, results, printed_results())
     return Content(
         config=config,
-        records=read_records(config, results),
-        tables=tables,
+        records=read_records(config, results.values),
+        tables={key: load_table(config, key, results) for key in made_tables(config)},
         manifests=read_manifests(config, chosen_datasets(config)),
-        brackets=brackets(config, results),
+        brackets=brackets(config, results.values),
+        verdicts=judge(config, results),
     )
 
 
 def incomplete_cells(table: ReportTable) -> int:
     """How many cells of a table rest on fewer seeds than the configuration asks for."""
-    cells = [cell for row in table.rows for cell in row.cells if isinstance(cell, ResultCell)]
-    return sum(bool(cell.missing or cell.undefined) for cell in cells)
+    return sum(bool(cell.missing or cell.undefined) for cell in table.result_cells)
 
 
 def slug(name: str) -> str:

@@ -1,81 +1,47 @@
-"""A table as CSV (tidy), Markdown, LaTeX and HTML, laid out as the paper prints it.
+"""A table as CSV and parquet (tidy), Markdown, LaTeX and HTML, laid out as the paper prints it.
 
 Every format carries the notices of `notices.py` and the preset on its face, and escapes all text
 that comes from the configuration: a title can hold markup, and none of it is obeyed.
 """
 
-import csv
-import io
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from workflow.cells import Run
+from workflow.files import replacing, write_text
+from workflow.reporting import standings
 from workflow.reporting.latex import to_latex
-from workflow.reporting.table_text import Shown, footnotes, lay_out, marked, number_text, show
-from workflow.reporting.tables import FactCell, ReportTable, ResultCell, TableRow
+from workflow.reporting.table_content import ReportTable
+from workflow.reporting.table_text import (
+    ALIKE,
+    Shown,
+    footnotes,
+    lay_out,
+    marked,
+    number_text,
+    show,
+)
 from workflow.reporting.templating import environment
-
-RESULT_COLUMNS = (
-    "table", "group", "row", "machine", "setup", "columns", "dataset", "method", "metric", "state",
-    "mean", "sd", "seeds", "expected_seeds", "missing_seeds", "undefined_seeds",
-    "printed", "difference", "mark", "preset", "notice",
-)  # fmt: skip
-FACT_COLUMNS = ("table", "row", "dataset", "fact", "ours", "printed", "preset", "notice")
+from workflow.reporting.tidy import to_arrow, to_csv
 
 
-def to_csv(table: ReportTable) -> str:
-    """One line per cell, numbers unrounded, per cent; empty where there is no number."""
-    of_results = any(isinstance(cell, ResultCell) for row in table.rows for cell in row.cells)
-    columns = RESULT_COLUMNS if of_results else FACT_COLUMNS
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    titles = [span.title for span in table.spans for _ in span.columns]
-    for row in table.rows:
-        for title, cell in zip(titles, row.cells, strict=True):
-            if isinstance(cell, FactCell):
-                record = _fact_record(row, cell)
-            else:
-                record = {"columns": title, **_result_record(row, cell)}
-            record |= {
-                "table": table.key,
-                "row": row.title,
-                "preset": table.preset,
-                "notice": "; ".join(table.notices),
-            }
-            writer.writerow([record[column] for column in columns])
-    return stream.getvalue()
-
-
-def _fact_record(row: TableRow, cell: FactCell) -> dict[str, Any]:
-    return {"dataset": row.dataset, "fact": cell.fact, "ours": cell.text, "printed": cell.printed}
-
-
-def _result_record(row: TableRow, cell: ResultCell) -> dict[str, Any]:
-    return {
-        "group": row.group,
-        "machine": row.machine,
-        "setup": row.setup,
-        "dataset": cell.run.dataset if cell.run else None,
-        "method": cell.run.method if cell.run else None,
-        "metric": cell.metric,
-        "state": cell.state,
-        "mean": cell.mean,
-        "sd": cell.sd,
-        "seeds": len(cell.values),
-        "expected_seeds": cell.expected,
-        "missing_seeds": " ".join(map(str, cell.missing)),
-        "undefined_seeds": " ".join(map(str, cell.undefined)),
-        "printed": cell.printed,
-        "difference": cell.difference,
-        "mark": cell.mark,
-    }
+def save(table: ReportTable, path: Path) -> None:
+    """Write a table in the format that the file's suffix names, one of `paths.TABLE_FORMATS`."""
+    suffix = path.suffix.removeprefix(".")
+    if suffix == "parquet":
+        with replacing(path) as temporary:
+            pq.write_table(to_arrow(table), temporary)
+    else:
+        write_text(path, WRITERS[suffix](table))
 
 
 def to_markdown(table: ReportTable) -> str:
-    """A pipe table: ours ± SD, the printed value in brackets; best in bold, second in italics.
+    """Pipe tables: ours ± SD, the printed value in brackets; below, the standings.
 
-    Markdown knows one header row, so the metric titles are the first row of the body.
+    Best in bold, second in italics. Markdown knows one header row, so the metric titles are the
+    first row of the body.
     """
     lines = [f"**{_md(number_text(table))}.** {_md(table.caption)}", ""]
     for notice in table.notices:
@@ -96,7 +62,22 @@ def to_markdown(table: ReportTable) -> str:
         lines.append(_md_row([*stub, *(_md_cell(show(cell, table)) for cell in laid.row.cells)]))
     second = ", second best in italics" if table.mark == "color" else ""
     marks = [f"Best in bold{second}."] if marked(table) else []
-    return "\n".join([*lines, "", " ".join(map(_md, [*marks, *footnotes(table)])), ""])
+    lines += ["", " ".join(map(_md, [*marks, *footnotes(table)])), ""]
+    return "\n".join([*lines, *_md_standings(table)])
+
+
+def _md_standings(table: ReportTable) -> list[str]:
+    blocks, headings = standings.blocks(table), standings.headings(table)
+    if not blocks:
+        return []
+    lines = [f"**{_md(number_text(table))}, intervals and tests.**", ""]
+    lines += [f"> **{_md(notice)}**\n" for notice in table.notices]
+    lines.append(_md_row(["Method", *map(_md, headings)]))
+    lines.append(_md_row(["---", *["---:"] * len(headings)]))
+    for block in blocks:
+        lines.append(_md_row([f"**{_md(block.title)}**", *[""] * len(headings)]))
+        lines += [_md_row([_md(line.title), *map(_md, line.texts)]) for line in block.lines]
+    return [*lines, "", " ".join(map(_md, standings.notes(table))), ""]
 
 
 def _rules(table: ReportTable) -> list[str]:
@@ -112,6 +93,10 @@ def _md_cell(words: Shown) -> str:
     text = f"{around}{_md(words.text)}{around}"
     if words.spread:
         text += f" ± {words.spread}"
+    if words.alike:
+        text += f" {ALIKE}"
+    if words.place:
+        text += f" ({words.place})"
     if words.remark:
         text += f" ({words.remark})"
     if words.printed:
@@ -127,7 +112,7 @@ def _md(text: str) -> str:
 
 
 def to_html(table: ReportTable, link: Callable[[Run], str] | None = None) -> str:
-    """An HTML fragment: one `<table>` with caption, header scopes and a footer.
+    """An HTML fragment: a `<table>` with caption, header scopes and a footer; then the standings.
 
     Args:
         table: what to show.
@@ -145,6 +130,10 @@ def to_html(table: ReportTable, link: Callable[[Run], str] | None = None) -> str
         rows=list(lay_out(table)),
         show=lambda cell: show(cell, table),
         notes=[*([marks] if marked(table) else []), *footnotes(table)],
+        alike=ALIKE,
+        blocks=standings.blocks(table),
+        headings=standings.headings(table),
+        remarks=standings.notes(table),
         link=link,
     )  # fmt: skip
 

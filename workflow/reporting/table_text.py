@@ -1,14 +1,20 @@
 """How the content of a table reads: cells, stub and footnotes as plain text, for every format."""
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from workflow.config_sections import FACTS
 from workflow.reporting.notices import seeds_text
-from workflow.reporting.tables import FactCell, Mark, ReportTable, ResultCell, TableRow
+from workflow.reporting.table_content import FactCell, Mark, ReportTable, ResultCell, TableRow
+from workflow.reporting.wording import UNKNOWN
 
 MINUS = "\N{MINUS SIGN}"
+ALIKE = "\N{ALMOST EQUAL TO}"
+# Facts of training runs have units of many sizes: this many digits say enough of each.
+DIGITS = 3
 
 
 class Shown(NamedTuple):
@@ -17,20 +23,24 @@ class Shown(NamedTuple):
     Attributes:
         text: our value, or why there is none.
         spread: SD over seeds, or empty.
+        place: its rank in a table of rules, or empty.
         remark: how many of the expected seeds gave a number, where not all did.
         detail: which seeds did not, and why.
         printed: the paper's number, or empty.
         difference: ours minus printed with its sign, or empty where they are not comparable.
         mark: best or second best.
+        alike: whether the tests leave open that it is the best, which it is not.
     """
 
     text: str
     spread: str = ""
+    place: str = ""
     remark: str = ""
     detail: str = ""
     printed: str = ""
     difference: str = ""
     mark: Mark | None = None
+    alike: bool = False
 
 
 class LaidRow(NamedTuple):
@@ -54,15 +64,29 @@ def show_cell(cell: ResultCell | FactCell, places: int, comparable: bool) -> Sho
     """A cell in words; its difference from the printed value only if they are `comparable`."""
     if isinstance(cell, FactCell):
         return Shown(cell.text, printed=cell.printed or "")
+    fact = cell.metric in FACTS
+    if fact and cell.mean is not None:
+        places = decimals(cell.mean)
+    incomplete = cell.missing or cell.undefined
+    text = UNKNOWN if fact and cell.state == "undefined" else WORDS.get(cell.state)
     return Shown(
-        text=WORDS.get(cell.state) or f"{cell.mean:.{places}f}",
-        spread="" if cell.sd is None else f"{cell.sd:.{places}f}",
-        remark=f"{len(cell.values)} of {cell.expected}" if cell.missing or cell.undefined else "",
+        text=text or f"{cell.mean:.{places}f}",
+        # What no seed can change, such as a number of parameters, has no spread to show.
+        spread="" if cell.sd is None or (fact and not cell.sd) else f"{cell.sd:.{places}f}",
+        place="" if cell.place is None else str(cell.place),
+        remark=f"{len(cell.values)} of {cell.expected}" if incomplete else "",
         detail=_incomplete(cell),
         printed=cell.printed or "",
         difference=signed(cell.difference, places) if comparable else "",
         mark=cell.mark,
+        alike=cell.alike,
     )
+
+
+def decimals(value: float) -> int:
+    """With how many decimals a value has three digits."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return max(DIGITS - 1 - size, 0)
 
 
 def signed(value: float | None, places: int) -> str:
@@ -102,33 +126,55 @@ def number_text(table: ReportTable) -> str:
 
 def marked(table: ReportTable) -> bool:
     """Whether any cell is marked as best or second best."""
-    return any(show(cell, table).mark for row in table.rows for cell in row.cells)
+    return any(cell.mark for cell in table.result_cells)
 
 
 def footnotes(table: ReportTable) -> list[str]:
     """What the reader needs below a table, marks aside: numbers, words and the preset."""
-    cells = [cell for row in table.rows for cell in row.cells]
-    states = {cell.state for cell in cells if isinstance(cell, ResultCell)}
+    cells = table.result_cells
+    states = {cell.state for cell in cells}
     lines = [_meaning(table)]
+    if any(cell.alike for cell in cells):
+        alpha = f"{100 * (1 - table.level):.3g} %"
+        lines.append(
+            f"{ALIKE}: not told apart from the best of its column, by differences paired by group "
+            f"and seed, tested at {alpha} with Holm's correction over the whole table."
+        )
+    lines += unresolved(table)
     if any(show(cell, table).remark for cell in cells):
         lines.append("k of n: only k of the n expected seeds gave a number.")
     if "not_done" in states:
-        lines.append("-: the method does not do this task.")
+        elsewhere = "" if table.kind == "results" else ", or no other table has it on this data set"
+        lines.append(f"-: the method does not do this task{elsewhere}.")
     if "not_run" in states:
         lines.append("not run: left out by this run's configuration.")
-    lines.append(f"Preset: {table.preset}.")
-    return lines
+    return [*lines, *table.notes, f"Preset: {table.preset}."]
+
+
+def unresolved(table: ReportTable) -> list[str]:
+    """Where no two methods can be told apart, in one sentence; nothing where there is no test."""
+    tested = [one for one in table.sets if one.resolvable is not None]
+    alike = [one for one in tested if not one.resolvable]
+    if not alike:
+        return []
+    if alike == tested:
+        return ["Not resolvable with this design: no two methods of any column are told apart."]
+    columns = [
+        f"{heading} {', '.join(one.title for one in members)}".strip()
+        for heading, members in groupby(alike, key=lambda one: one.heading)
+    ]
+    return [f"Not resolvable with this design, no two methods told apart: {'; '.join(columns)}."]
 
 
 def _meaning(table: ReportTable) -> str:
     printed = any(cell.printed for row in table.rows for cell in row.cells)
     beside = "; the value printed in the paper stands in brackets." if printed else "."
-    if not table.seeds:
+    if table.kind == "datasets":
         return f"Counted from the prepared data; training includes validation{beside}"
-    over = seeds_text(table.seeds)
+    over, unit = seeds_text(table.seeds), "" if table.kind == "efficiency" else ", per cent"
     if len(table.seeds) == 1:
-        return f"Per cent, {over}; one seed has no spread{beside}"
-    return f"Mean ± SD over {over}, per cent{beside}"
+        return f"Of {over}{unit}; one seed has no spread{beside}"
+    return f"Mean ± SD over {over}{unit}{beside}"
 
 
 def _incomplete(cell: ResultCell) -> str:

@@ -91,6 +91,15 @@ def counts_of(runs):
     ]
 
 
+def records_of(runs):
+    """What runs recorded of themselves, over all seeds."""
+    return [
+        paths.run(CONFIG, *run, seed) / "run.json"
+        for run in runs
+        for seed in CONFIG.seeds
+    ]
+
+
 def data_of(wildcards):
     """A prepared data set that has passed its gates; gates passed anew change no result."""
     return [
@@ -102,7 +111,9 @@ def data_of(wildcards):
 def scored_on(wildcards):
     """What test images are scored on: the prepared data, and raw masks if they are to be native."""
     raw = paths.listing(CONFIG, CONFIG.raw_source(wildcards.dataset))
-    return data_of(wildcards) + ([raw] if CONFIG.evaluation.resolution == "native" else [])
+    return data_of(wildcards) + (
+        [raw] if CONFIG.evaluation.resolution == "native" else []
+    )
 
 
 def manifests_of(datasets):
@@ -133,3 +144,12 @@ def raw_inputs(wildcards):
     if wildcards.source == "isic2017" and not CONFIG.given_dir("isic2017"):
         return [paths.downloaded(CONFIG, "isic2017")]
     return []
+
+
+def read_for_table(key):
+    """What a table is made from: what runs recorded, their counts, or what data steps left."""
+    runs = cells.table_runs(CONFIG, key)
+    if CONFIG.tables[key].kind == "efficiency":
+        return records_of(runs)
+    datasets = cells.dataset_rows(CONFIG, key)
+    return [*counts_of(runs), *duplicates_in(runs), *manifests_of(datasets)]

@@ -1,20 +1,16 @@
 # Tables, figures and the report, all from saved counts and masks. Each table and figure is a rule
 # of its own, so that `snakemake table_IV` makes just that one and what it needs.
 
+
 for key in cells.made_tables(CONFIG):
 
     rule:
         name:
             f"table_{key}"
         input:
-            counts_of(cells.table_runs(CONFIG, key)),
-            duplicates_in(cells.table_runs(CONFIG, key)),
-            manifests_of(cells.dataset_rows(CONFIG, key)),
+            read_for_table(key),
         output:
-            [
-                paths.table(CONFIG, key, suffix)
-                for suffix in ("csv", "md", "tex", "html")
-            ],
+            [paths.table(CONFIG, key, suffix) for suffix in paths.TABLE_FORMATS],
         log:
             f"{LOGS}/tables/table_{key}.log",
         benchmark:
@@ -81,3 +77,35 @@ rule report:
         fingerprint=fingerprint.report_fingerprint(CONFIG),
     shell:
         "python -m workflow.reporting.make_report {params.config} 2>&1 | tee {log}"
+
+
+rule verdicts:
+    input:
+        counts_of(cells.runs(CONFIG)),
+        duplicates_in(cells.runs(CONFIG)),
+    output:
+        [
+            paths.verdicts(CONFIG) / f"{name}.{suffix}"
+            for name in ("values", "claims", "rankings", "audit")
+            for suffix in ("csv", "md")
+        ],
+    log:
+        f"{LOGS}/verdicts.log",
+    benchmark:
+        f"{BENCHMARKS}/verdicts/all.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        config=CONFIG_FILE,
+        fingerprint=fingerprint.digest(
+            [
+                fingerprint.table_fingerprint(CONFIG, key)
+                for key in cells.made_tables(CONFIG)
+            ],
+            "workflow.reporting.make_verdicts",
+        ),
+    shell:
+        "python -m workflow.reporting.make_verdicts {params.config} 2>&1 | tee {log}"

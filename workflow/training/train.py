@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from workflow import paths
+from workflow.anchors import flops
 from workflow.config import Config
 from workflow.data.arrays import NO_MASK, load_arrays
 from workflow.data.errors import DataError
@@ -46,9 +47,16 @@ def train_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
             _images(config, dataset, method, "train", device),
             _images(config, dataset, method, training.validation, device),
         )
-        shared = provenance(config, dataset, method)
+        shared = {**provenance(config, dataset, method), "flops": _flops(config, dataset, method)}
         for seed in seeds:
             _train_seed(config, dataset, method, int(seed), splits, shared)
+
+
+def _flops(config: Config, dataset: str, method: str) -> int:
+    """FLOPs of the network's forward pass of one image, counted without computing anything."""
+    with torch.device("meta"):
+        network = build_method(config, dataset, method).eval()
+    return flops(network, config.datasets[dataset].image_size)
 
 
 def _train_seed(

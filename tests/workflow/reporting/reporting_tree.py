@@ -8,56 +8,20 @@ import numpy as np
 import pandas as pd
 
 from workflow import paths
-from workflow.cells import runs
+from workflow.cells import Run, runs
 from workflow.config import Config, load_raw
 from workflow.config_sections import METRIC_TASK
+from workflow.evaluation.counts_file import (
+    classification_rows,
+    segmentation_rows,
+    write_counts_file,
+)
+from workflow.evaluation.ratios import Ratios
 from workflow.reporting import printed
+from workflow.reporting.results import Results, design
 
 ROOT = Path(__file__).parents[3]
 SIZE = 24
-# The rows of Tables II-VII, from the paper.
-PAPER_ROWS = {
-    "II": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
-    "III": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
-    "IV": ["he", "gende", "hervella", "tang", "resformer_seq", "resformer_par"],
-    "V": [
-        "inceptionv3",
-        "efficientnet",
-        "swint",
-        "octnet",
-        "msl_srn",
-        "resformer_seq",
-        "resformer_par",
-    ],
-    "VI": [
-        "unetpp",
-        "deeplabv3plus",
-        "swinunet",
-        "transunet",
-        "mstganet",
-        "retifluidnet",
-        "hiformer",
-        "htcnet",
-        "resformer_seq",
-        "resformer_par",
-    ],
-    "VII": [
-        "inceptionv3",
-        "efficientnet",
-        "vit",
-        "swint",
-        "unetpp",
-        "deeplabv3plus",
-        "swinunet",
-        "transunet",
-        "autosmim",
-        "eiunet",
-        "hiformer",
-        "htcnet",
-        "resformer_seq",
-        "resformer_par",
-    ],
-}
 
 
 def printed_rows():
@@ -66,19 +30,8 @@ def printed_rows():
 
 
 def paper_config(**changes):
-    """config.yaml with every row of the paper's tables, whatever is implemented so far."""
-    raw = load_raw(ROOT / "config.yaml", {"preset": "paper", **changes})
-    tasks = {}
-    for row in printed_rows():
-        tasks.setdefault(row["method"], set()).add(row["task"])
-    for name, does in tasks.items():
-        entry = {"title": name, "module": "baselines.vit", "tasks": sorted(does)}
-        raw["methods"].setdefault(name, {**entry, "sizes": {"multiple_of": 1, "minimum": 1}})
-    for key, names in PAPER_ROWS.items():
-        raw["tables"][key]["rows"] = [
-            {"title": raw["methods"][name]["title"], "method": name} for name in names
-        ]
-    return Config.model_validate(raw)
+    """Preset paper of config.yaml."""
+    return Config.model_validate(load_raw(ROOT / "config.yaml", {"preset": "paper", **changes}))
 
 
 def printed_results_frame(seeds):
@@ -93,6 +46,9 @@ def printed_results_frame(seeds):
 def small_raw(**changes):
     """Two data sets, four methods, two seeds, two tables and two figures; phantom data."""
     raw = load_raw(ROOT / "config.yaml", {"preset": "demo"})
+    # Named relative to the repository, and tests work elsewhere.
+    raw["data"] |= {"retouch_record": None, "isic2017_record": None}
+    raw["datasets"]["isic2017"]["duplicates"] = None
     sizes = {"multiple_of": 1, "minimum": 1}
 
     def method(title, *tasks):
@@ -195,14 +151,14 @@ def write_gates(config, dataset, count, **changes):
         "images": count,
         "groups": 4,
         "masks": count,
-        "positive": {label: (count - 1) // 3 for label in definition.labels},
+        "positive": dict.fromkeys(definition.labels, (count - 1) // 3),
         "positive_share": 0.3,
         "lesion_pixels": dict.fromkeys(definition.lesions, 0.05),
     }
     found = {
         "dataset": dataset,
         "split": definition.split,
-        "prevalence": {split: of_split for split in ("train", "val", "test")},
+        "prevalence": dict.fromkeys(("train", "val", "test"), of_split),
         "sizes": {"smallest": [64, 48], "largest": [64, 48], "distinct": 1},
         "duplicates": [
             {"a": "train-001", "split_a": "train", "b": "test-002", "split_b": "test",
@@ -235,6 +191,9 @@ def write_run(config, dataset, method, seed, **facts):
         "wall_seconds": 1800.0,
         "parameters": 29_201_675,
         "peak_memory_bytes": 1_500_000_000,
+        "flops": 11_552_352_144,
+        "steps_per_second": 2.5,
+        "configuration": {"training": {"batch_size": 8}},
         "best_epoch": 2,
         "best_validation": {"loss": 0.5, "ji": None},
         "initialisation": "random",
@@ -248,29 +207,26 @@ def write_run(config, dataset, method, seed, **facts):
 
 def write_evaluation(config, dataset, method, seed):
     """Counts, and masks shifted by an amount that depends on the method and the seed."""
-    folder = paths.evaluation(config, dataset, method, seed)
+    folder, rows = paths.evaluation(config, dataset, method, seed), []
     folder.mkdir(parents=True)
     test = paths.prepared(config, dataset) / "test"
     index, truth = pd.read_parquet(test / "index.parquet"), np.load(test / "masks.npy")
-    rows = []
+    definition, ids, groups = config.datasets[dataset], list(index["id"]), list(index["group"])
     if "segmentation" in config.methods[method].tasks:
         masks = np.roll(truth, 1 + seed + list(config.methods).index(method), axis=2)
         np.savez_compressed(folder / "masks.npz", masks=masks)
-        for k, name in enumerate(config.datasets[dataset].lesions, start=1):
-            for i, row in enumerate(index.itertuples()):
-                hit, said, is_so = (masks[i] == k) & (truth[i] == k), masks[i] == k, truth[i] == k
-                counts = (hit.sum(), (said & ~is_so).sum(), (is_so & ~said).sum())
-                rows.append((row.id, row.group, "segmentation", name, *counts, 0, None, None))
+        values = np.arange(1, len(definition.lesions) + 1)[:, None, None]
+        said, is_so = masks[:, None] == values, truth[:, None] == values
+        parts = (said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so)
+        counts = np.stack([part.sum(axis=(2, 3)) for part in parts], axis=-1)
+        rows.append(segmentation_rows(ids, groups, definition.lesions, counts))
     if "classification" in config.methods[method].tasks:
-        for k, name in enumerate(config.datasets[dataset].labels):
-            for i, row in enumerate(index.itertuples()):
-                is_so = int(index[f"label_{name}"].iloc[i])
-                logit = 1.0 if (is_so + (i + k + seed) % 4 == 0) % 2 else -1.0
-                rows.append((row.id, row.group, "classification", name, *[None] * 4, is_so, logit))
-    names = ["id", "group", "task", "name", "tp", "fp", "fn", "tn", "target", "logit"]
-    types = {**dict.fromkeys(["tp", "fp", "fn", "tn"], "Int64"), "target": "Int8"}
-    frame = pd.DataFrame(rows, columns=names).astype({**types, "logit": "float32"})
-    frame.to_parquet(folder / "counts.parquet", index=False)
+        targets = index[[f"label_{name}" for name in definition.labels]].to_numpy(np.uint8)
+        wrong = np.add.outer(np.arange(len(ids)), np.arange(len(definition.labels))) + seed
+        right = np.where(targets == 1, 1, -1)
+        logits = np.where(wrong % 4 == 0, -right, right).astype(np.float32)
+        rows.append(classification_rows(ids, groups, definition.labels, targets, logits))
+    write_counts_file(folder / "counts.parquet", rows)
 
 
 def write_tree(config, missing=()):
@@ -297,3 +253,26 @@ def fake_results(config, value=50.0, missing=()):
         ],
         columns=["dataset", "method", "seed", "metric", "value", "n"],
     )
+
+
+def values_only(config, frame):
+    """Results of bare values: no intervals, no tests."""
+    return Results(frame, {}, design(config))
+
+
+def results_of_groups(config, numbers):
+    """Results whose metrics are means over groups of equal weight, all of one class.
+
+    `numbers` has, for each (data set, method, metric), per cent `[seeds, groups]`, or one row where
+    all seeds are equal.
+    """
+    ratios, rows, seeds = {}, [], tuple(config.seeds)
+    for (dataset, method, metric), given in numbers.items():
+        parts = np.broadcast_to(np.asarray(given, float), (len(seeds), np.shape(given)[-1]))
+        groups = tuple(f"group{i}" for i in range(parts.shape[1]))
+        found = Ratios(parts[..., None] / 100, np.ones((*parts.shape, 1)), seeds, groups)
+        ratios.setdefault(Run(dataset, method), {})[metric] = found
+        values = zip(seeds, found.values(), strict=True)
+        rows += [(dataset, method, metric, seed, value, len(groups)) for seed, value in values]
+    columns = ["dataset", "method", "metric", "seed", "value", "n"]
+    return Results(pd.DataFrame(rows, columns=columns), ratios, design(config))

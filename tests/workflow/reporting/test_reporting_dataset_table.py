@@ -5,7 +5,9 @@ from reporting_tree import paper_config, small_config
 
 from workflow.config_errors import ConfigError
 from workflow.reporting.dataset_table import build_dataset_table, native_sizes
-from workflow.reporting.table_formats import to_csv, to_html, to_latex, to_markdown
+from workflow.reporting.latex import to_latex
+from workflow.reporting.table_formats import to_html, to_markdown
+from workflow.reporting.tidy import to_csv
 
 
 def manifest(groups, sizes, train, val, test):

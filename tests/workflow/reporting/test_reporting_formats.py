@@ -8,15 +8,22 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from reporting_tree import fake_results, paper_config, printed_results_frame, small_config
+from reporting_tree import (
+    fake_results,
+    paper_config,
+    printed_results_frame,
+    small_config,
+    values_only,
+)
 
 from workflow.reporting.dataset_table import build_dataset_table
 from workflow.reporting.latex import escape, to_latex
 from workflow.reporting.notices import DEMO, SELECTED_ON_TEST
 from workflow.reporting.printed import printed_results
-from workflow.reporting.table_formats import WRITERS, to_csv, to_html, to_markdown
+from workflow.reporting.table_formats import WRITERS, to_html, to_markdown
 from workflow.reporting.table_text import MINUS, signed
 from workflow.reporting.tables import build_table
+from workflow.reporting.tidy import to_csv
 
 EVIL = '<script>alert("x")</script> & *b* _i_ |p| $m$ #1 50% {c} ~ ^ \\input{/etc} [l](j) `c`'
 
@@ -50,10 +57,14 @@ def parse(html):
     return parser
 
 
+def table_of(config, key, frame):
+    return build_table(config, key, values_only(config, frame), printed_results())
+
+
 @pytest.fixture(scope="module")
 def table_viii():
     config = paper_config()
-    return build_table(config, "VIII", printed_results_frame(config.seeds), printed_results())
+    return table_of(config, "VIII", printed_results_frame(config.seeds))
 
 
 @pytest.fixture
@@ -62,7 +73,7 @@ def table_iv():
     results = fake_results(config, missing={("isic2017", "unetpp", 1)})
     results.loc[(results["method"] == "vit") & (results["metric"] == "sen"), "value"] = math.nan
     results.loc[results["method"] == "resformer_par", "value"] += 5
-    return build_table(config, "IV", results, printed_results())
+    return table_of(config, "IV", results)
 
 
 def evil_table():
@@ -72,7 +83,7 @@ def evil_table():
     raw["columns"][0]["title"] = EVIL
     raw["rows"][0] |= {"title": EVIL, "group": EVIL}
     config = small_config(tables={"IV": raw})
-    return build_table(config, "IV", fake_results(config), printed_results())
+    return table_of(config, "IV", fake_results(config))
 
 
 def test_csv_round_trip(table_viii):
@@ -189,7 +200,7 @@ def test_notices_and_preset_are_on_the_face(suffix):
     config = small_config()
     training = {**config.training.model_dump(), "validation": "test"}
     config = small_config(training=training)
-    table = build_table(config, "IV", fake_results(config), printed_results())
+    table = table_of(config, "IV", fake_results(config))
     text = WRITERS[suffix](table)
     assert DEMO in text
     assert SELECTED_ON_TEST in text
@@ -197,7 +208,7 @@ def test_notices_and_preset_are_on_the_face(suffix):
     facts = build_dataset_table(config, "I", {})
     assert DEMO in WRITERS[suffix](facts)
     real = paper_config()
-    table = build_table(real, "II", printed_results_frame([0]), printed_results())
+    table = table_of(real, "II", printed_results_frame([0]))
     assert DEMO not in WRITERS[suffix](table)
     assert "paper" in WRITERS[suffix](table)
 
@@ -205,15 +216,15 @@ def test_notices_and_preset_are_on_the_face(suffix):
 def test_printed_values_stand_beside_ours_and_differences_only_where_comparable():
     config = small_config()
     results = fake_results(config)
-    demo = to_html(build_table(config, "IV", results, printed_results()))
+    demo = to_html(table_of(config, "IV", results))
     assert "[78.6]" in demo
     assert '<span class="difference">' not in demo
     real = paper_config()
     frame = printed_results_frame([0])
     frame["value"] -= 1.3
-    html = to_html(build_table(real, "IV", frame, printed_results()))
+    html = to_html(table_of(real, "IV", frame))
     assert f'<span class="difference">{MINUS}1.3</span>' in html
-    markdown = to_markdown(build_table(real, "IV", frame, printed_results()))
+    markdown = to_markdown(table_of(real, "IV", frame))
     assert r"73.7 (1 of 5) \[75.0\]" in markdown
 
 

@@ -3,11 +3,11 @@
 import json
 import math
 import re
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
 from PIL import Image
+from report_pages import read_pages, results_of
 from reporting_tree import (
     ROOT,
     fake_results,
@@ -28,48 +28,9 @@ from workflow.reporting.site import build_report
 from workflow.reporting.site_content import slug
 
 MISSING = {("isic2017", "vit", 1)}
-NAVIGATION = ["index", "tables", "figures", "runs", "data", "provenance"]
-
-
-class Page(HTMLParser):
-    """What a page links to, loads, names, and whether it is well formed."""
-
-    VOID = frozenset({"meta", "link", "img", "br", "line", "circle", "path"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.links, self.loads, self.ids, self.tags, self.images = [], [], [], [], []
-        self.open, self.text = [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        self.text += " "
-        self.tags.append((tag, attributes))
-        if "id" in attributes:
-            self.ids.append(attributes["id"])
-        if tag == "a":
-            self.links.append(attributes["href"])
-        if tag in ("img", "script", "link", "iframe", "source"):
-            self.loads.append(attributes.get("src") or attributes.get("href"))
-        if tag == "img":
-            self.images.append(attributes)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def read_pages(folder):
-    return {
-        path.relative_to(folder).as_posix(): Page(path.read_text(encoding="utf-8"))
-        for path in folder.rglob("*.html")
-    }
+NAVIGATION = [
+    "index", "tables", "verdicts", "figures", "runs", "data", "fidelity", "provenance"
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +44,7 @@ def built(tmp_path_factory):
         results = fake_results(config, missing=MISSING)
         undefined = (results["method"] == "resformer_par") & (results["metric"] == "sen")
         results.loc[undefined & (results["seed"] == 0), "value"] = math.nan
-        build_report(config, results)
+        build_report(config, results_of(config, results))
         yield config, paths.report(config).absolute()
 
 
@@ -150,7 +111,7 @@ def test_real_data_has_no_demo_notice(tmp_path, monkeypatch):
     data = {**small_raw()["data"], "origin": "local"}
     config = small_config(data=data, preset="paper")
     write_tree(config)
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     for page in read_pages(paths.report(config)).values():
         assert DEMO not in page.text
     assert "paper" in page.text
@@ -165,7 +126,7 @@ def test_the_overview_says_how_checkpoints_are_chosen(tmp_path, monkeypatch, che
     config = small_config(
         training={**small_config().training.model_dump(), "checkpoint": checkpoint}
     )
-    build_report(config, fake_results(config).iloc[:0])
+    build_report(config, results_of(config, fake_results(config).iloc[:0]))
     assert f"checkpoint by {said}" in (paths.report(config) / "index.html").read_text()
 
 
@@ -246,7 +207,7 @@ def test_a_split_by_slice_is_called_what_it_is(tmp_path, monkeypatch):
     config = Config.model_validate(raw)
     write_tree(config)
     write_gates(config, "retouch_cirrus", 10, leaks={"groups": 9, "of": 12})
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     pages = read_pages(paths.report(config))
     text = " ".join(pages["data.html"].text.split())
     assert "9 of 12 volumes lie on more than one side of this split" in text
@@ -259,7 +220,7 @@ def test_gates_that_have_not_passed_are_said(tmp_path, monkeypatch):
     config = small_config()
     write_tree(config)
     paths.gates(config, "isic2017").unlink()
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     text = read_pages(paths.report(config))["data.html"].text
     assert "The gates have not passed." in text
 
@@ -279,7 +240,7 @@ def test_the_notes_of_table_i_are_shown_with_their_data_set(tmp_path, monkeypatc
         row["dataset"] = "retouch_topcon"
     config = Config.model_validate(raw)
     write_tree(config)
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     text = " ".join(read_pages(paths.report(config))["tables/I.html"].text.split())
     assert "Topcon: 12 volumes have 885 rows and 10 have 650" in text
 
@@ -299,7 +260,7 @@ def test_several_commits_and_other_data_are_said(tmp_path, monkeypatch):
     file = paths.run(config, "isic2017", "vit", 0) / "run.json"
     changes = {"commit": "f" * 40 + "+changes", "data_hash": "other"}
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     pages = read_pages(paths.report(config))
     assert "made by 2 different" in " ".join(pages["provenance.html"].text.split())
     text = " ".join(pages["index.html"].text.split())
@@ -325,7 +286,7 @@ def test_nothing_shown_is_obeyed(tmp_path, monkeypatch):
         facts = {"commit": evil, "device": evil, "initialisation": evil, "versions": {evil: evil}}
         file.write_text(json.dumps({**json.loads(file.read_text()), **facts}))
     make_figure(config, "8")
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     folder = paths.report(config)
     pages = read_pages(folder)
     for name, page in pages.items():
@@ -351,7 +312,7 @@ def test_file_names_are_safe_and_differ():
 def test_an_empty_tree_still_gives_a_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = small_config()
-    build_report(config, fake_results(config).iloc[:0])
+    build_report(config, results_of(config, fake_results(config).iloc[:0]))
     pages = read_pages(paths.report(config))
     text = " ".join(pages["index.html"].text.split())
     assert "0 of 14" in text
@@ -364,17 +325,17 @@ def test_a_report_is_replaced_whole_or_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = small_config()
     write_tree(config)
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     folder = paths.report(config)
     (folder / "stale.html").write_text("old")
     before = (folder / "index.html").read_text()
     monkeypatch.setattr(site, "dataset_entries", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build_report(config, fake_results(config))
+        build_report(config, results_of(config))
     assert (folder / "stale.html").read_text() == "old"
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    build_report(config, fake_results(config))
+    build_report(config, results_of(config))
     assert not (folder / "stale.html").exists()
     assert (folder / "index.html").read_text() == before
     assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []

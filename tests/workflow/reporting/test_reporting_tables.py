@@ -1,72 +1,30 @@
-"""Tables: the printed numbers reproduce the paper; marks, ties, missing and undefined seeds."""
+"""Tables of results: marks, ties, missing and undefined seeds, intervals, tests, verdicts."""
 
 import math
 import statistics
-from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reporting_tree import (
-    PAPER_ROWS,
     fake_results,
     paper_config,
-    printed_results_frame,
-    printed_rows,
+    results_of_groups,
     small_config,
+    small_raw,
+    values_only,
 )
 
+from workflow.cells import table_runs
 from workflow.config_errors import ConfigError
+from workflow.evaluation.statistics import rank, rank_together
+from workflow.reporting.comparisons import ranked
 from workflow.reporting.notices import DEMO, SELECTED_ON_TEST
-from workflow.reporting.printed import printed_datasets, printed_results
-from workflow.reporting.tables import ResultCell, build_table, ranked
-
-# As the paper prints them: method, machine, then the numbers.
-TABLE_VIII = """
-Sequential
-Cls. only|Cirrus|-|-|98.1|97.1|98.6
-Cls. only|Spectralis|-|-|97.3|95.8|98.1
-Cls. only|Topcon|-|-|97.8|96.3|98.5
-Seg. only|Cirrus|73.0|82.5|-|-|-
-Seg. only|Spectralis|69.6|79.4|-|-|-
-Seg. only|Topcon|64.3|75.5|-|-|-
-Both|Cirrus|73.4|83.0|98.9|98.1|99.2
-Both|Spectralis|70.4|80.3|97.8|96.8|98.3
-Both|Topcon|64.9|76.3|98.0|96.9|98.5
-Parallel
-Cls. only|Cirrus|-|-|98.6|98.1|98.7
-Cls. only|Spectralis|-|-|97.3|95.8|98.0
-Cls. only|Topcon|-|-|97.8|95.6|98.4
-Seg. only|Cirrus|73.3|83.0|-|-|-
-Seg. only|Spectralis|70.6|80.0|-|-|-
-Seg. only|Topcon|64.8|76.2|-|-|-
-Both|Cirrus|73.9|83.4|99.0|98.3|99.3
-Both|Spectralis|71.6|81.4|97.7|96.0|98.6
-Both|Topcon|65.7|76.9|97.9|96.9|98.3
-"""
-TABLE_IX = """
-w/o DFE|Cirrus|72.9|82.7|73.2|82.9
-w/o DFE|Spectralis|69.9|79.6|70.9|80.4
-w/o DFE|Topcon|64.6|76.1|65.1|76.4
-w/ DFE|Cirrus|73.4|83.0|73.9|83.4
-w/ DFE|Spectralis|70.4|80.3|71.6|81.4
-w/ DFE|Topcon|64.9|76.3|65.7|76.9
-"""
-
-
-@pytest.fixture(scope="module")
-def paper():
-    config = paper_config()
-    results = printed_results_frame(config.seeds)
-    keys = [*PAPER_ROWS, "VIII", "IX"]
-    return {key: build_table(config, key, results, printed_results()) for key in keys}
-
-
-def grid(table):
-    return [
-        ["-" if c.state == "not_done" else f"{c.mean:.1f}" for c in row.cells] for row in table.rows
-    ]
+from workflow.reporting.printed import printed_results
+from workflow.reporting.table_content import ResultCell
+from workflow.reporting.tables import build_table
 
 
 def marks(table):
@@ -78,95 +36,8 @@ def marks(table):
     }
 
 
-def expected_marks(numbers, blocks, names):
-    """Best and second by sorting the printed decimals of each block, column by column."""
-    found = {}
-    for block in set(blocks):
-        members = [i for i, b in enumerate(blocks) if b == block]
-        for j in range(len(numbers[0])):
-            values = {i: Decimal(numbers[i][j]) for i in members if numbers[i][j] != "-"}
-            if len(values) < 2:
-                continue
-            for name, value in zip(names, sorted(set(values.values()), reverse=True), strict=False):
-                found |= {(i, j): name for i, v in values.items() if v == value}
-    return found
-
-
-@pytest.mark.parametrize("key", PAPER_ROWS)
-def test_printed_values_reproduce_tables_of_methods(paper, key):
-    table = paper[key]
-    printed = {
-        (r["dataset"], r["method"], r["metric"]): r["value"]
-        for r in printed_rows()
-        if r["table"] == key
-    }
-    columns = [
-        (cell.run.dataset, cell.metric) for cell in table.rows[-1].cells
-    ]  # ours do every task
-    expected = [
-        [printed.get((dataset, method, metric), "-") for dataset, metric in columns]
-        for method in PAPER_ROWS[key]
-    ]
-    assert grid(table) == expected
-    assert marks(table) == expected_marks(expected, [0] * len(expected), ["best", "second"])
-    assert all(c.sd == 0 and c.printed for row in table.rows for c in row.cells if c.values)
-    assert all(abs(c.difference) < 1e-9 for row in table.rows for c in row.cells if c.values)
-
-
-@pytest.mark.parametrize(("key", "text"), [("VIII", TABLE_VIII), ("IX", TABLE_IX)])
-def test_printed_values_reproduce_ablation_tables(paper, key, text):
-    group, expected, blocks = None, [], []
-    for line in text.strip().splitlines():
-        if "|" not in line:
-            group = line
-            continue
-        method, machine, *numbers = line.split("|")
-        expected.append((group, method, machine, numbers))
-        blocks.append((group, machine))
-    table = paper[key]
-    rows = [(r.group, r.title, r.machine, g) for r, g in zip(table.rows, grid(table), strict=True)]
-    assert rows == expected
-    assert marks(table) == expected_marks([n for *_, n in expected], blocks, ["best"])
-    assert table.stub == ("Method", "Machine", "Recipe, weights")
-
-
-def test_marks_read_from_the_paper_by_hand(paper):
-    ii, v, viii = marks(paper["II"]), marks(paper["V"]), marks(paper["VIII"])
-    # Table II, Topcon Spe: Seq. 98.5 is best; He et al. and Par. share 98.3.
-    assert {i: m for (i, j), m in ii.items() if j == 8} == {4: "best", 0: "second", 5: "second"}
-    # Table V, Topcon Acc: MSL-SRN and Seq. share 98.0; OCTNet and Par. share 97.9.
-    assert {i: m for (i, j), m in v.items() if j == 6} == {
-        4: "best",
-        5: "best",
-        3: "second",
-        6: "second",
-    }
-    # Table VIII, Sequential on Topcon, Spe: "Cls. only" and "Both" share 98.5.
-    assert {i for (i, j), m in viii.items() if j == 4 and i in (2, 5, 8)} == {2, 8}
-
-
-def test_header_structure(paper):
-    assert [(s.title, s.columns) for s in paper["II"].spans] == [
-        ("Cirrus", ("Acc", "Sen", "Spe")),
-        ("Spectralis", ("Acc", "Sen", "Spe")),
-        ("Topcon", ("Acc", "Sen", "Spe")),
-    ]
-    assert [(s.title, s.columns) for s in paper["IX"].spans] == [
-        ("Sequential", ("JI", "DSC")),
-        ("Parallel", ("JI", "DSC")),
-    ]
-    assert paper["II"].stub == ("Method", "Recipe, weights")
-    assert paper["VIII"].width == 8
-
-
-def test_all_printed_values_are_shown(paper):
-    shown = sum(c.printed is not None for t in paper.values() for r in t.rows for c in r.cells)
-    assert shown == len(printed_rows()) == len(printed_results()) == 365
-    assert printed_datasets()["retouch_topcon"]["image_size"] == "512×885"
-
-
 def table_iv(config, results):
-    return build_table(config, "IV", results, printed_results())
+    return build_table(config, "IV", values_only(config, results), printed_results())
 
 
 def test_mean_and_spread_follow_the_configuration():
@@ -179,7 +50,7 @@ def test_mean_and_spread_follow_the_configuration():
         (1, statistics.stdev(values.values())),
         (0, statistics.pstdev(values.values())),
     ):
-        config = small_config(statistics={"spread_ddof": ddof, "decimals": 1})
+        config = small_config(statistics={**small_raw()["statistics"], "spread_ddof": ddof})
         cell = table_iv(config, frame).rows[2].cells[0]
         assert cell.mean == 71.5
         assert cell.sd == pytest.approx(expected)
@@ -229,7 +100,7 @@ def test_select_drops_rows_and_columns_with_nothing_left():
 
 def test_a_cell_left_out_by_select_keeps_its_printed_value():
     config = paper_config(select={"methods": ["resformer_seq", "resformer_par_no_dfe"]})
-    table = build_table(config, "IX", fake_results(config), printed_results())
+    table = build_table(config, "IX", values_only(config, fake_results(config)), printed_results())
     sequential, parallel = table.rows[0].cells[0], table.rows[0].cells[2]
     assert (sequential.state, sequential.printed) == ("not_run", "72.9")
     assert (parallel.state, parallel.run.method) == ("value", "resformer_par_no_dfe")
@@ -274,3 +145,139 @@ def test_marks_are_decided_on_unrounded_means():
     table = table_iv(config, results)
     assert {i: m for (i, j), m in marks(table).items() if j == 0} == {2: "best", 0: "second"}
     assert all(isinstance(cell, ResultCell) for row in table.rows for cell in row.cells)
+
+
+# ---- what is claimed of the numbers
+
+
+def seeds_and_groups(mean, spread=1.0, groups=4, seeds=5, seed=0):
+    """Numbers of five seeds in four groups that all methods find equally hard."""
+    noise = np.random.default_rng(seed).normal(0, spread, (seeds, groups))
+    return mean + np.linspace(-6, 6, groups) + noise
+
+
+def compared(**means):
+    """Table III of preset paper, of some methods on Cirrus alone."""
+    config = paper_config(select={"datasets": ["retouch_cirrus"], "methods": list(means)})
+    numbers = {
+        ("retouch_cirrus", method, metric): seeds_and_groups(mean, seed=i)
+        for i, (method, mean) in enumerate(means.items())
+        for metric in ("ji", "dsc")
+    }
+    return config, build_table(config, "III", results_of_groups(config, numbers), printed_results())
+
+
+def test_a_cell_carries_its_interval_groups_and_verdict():
+    _, table = compared(he=69.1, resformer_par=60)
+    near, far = (row.cells[0] for row in table.rows)
+    assert near.estimate.low < near.mean < near.estimate.high
+    assert near.estimate.value == pytest.approx(near.mean)
+    assert near.estimate.sd == pytest.approx(near.sd)
+    assert (near.groups, near.printed, near.verdict) == (4, "69.1", "within noise")
+    assert (far.printed, far.verdict) == ("73.9", "differs")
+
+
+def test_of_one_seed_and_one_group_nothing_is_testable():
+    config = paper_config(seeds=[0], select={"methods": ["he"]})
+    results = results_of_groups(config, {("retouch_cirrus", "he", "ji"): [[70.0]]})
+    cell = build_table(config, "III", results, printed_results()).rows[0].cells[0]
+    assert (cell.mean, cell.estimate.low, cell.verdict) == (70.0, None, "not testable")
+
+
+def test_in_a_demo_verdicts_say_so():
+    config = small_config()
+    cells = table_iv(config, fake_results(config)).result_cells
+    assert {cell.verdict for cell in cells if cell.printed} == {"demo"}
+    assert {cell.verdict for cell in cells if not cell.printed} == {None}
+
+
+def test_each_method_is_set_against_the_best_other():
+    _, table = compared(he=70, gende=60, resformer_par=71)
+    he, gende, par = (row.cells[0] for row in table.rows)
+    assert [c.versus.method for c in (he, gende, par)] == ["resformer_par", "resformer_par", "he"]
+    for cell, other in ((he, par), (gende, par), (par, he)):
+        found = cell.versus.difference
+        assert found.value == pytest.approx(cell.mean - other.mean)
+        assert found.low < found.value < found.high
+        assert found.detectable > 0
+    first, second = par.versus.difference, he.versus.difference
+    assert (first.low, first.high) == (-second.high, -second.low)
+    assert par.versus.p == he.versus.p > 0.05 > gende.versus.p
+    assert [c.mark for c in (he, gende, par)] == ["second", None, "best"]
+    assert [c.alike for c in (he, gende, par)] == [True, False, False]
+    assert [c.standing.place for c in (he, gende, par)] == [2, 3, 1]
+    assert [(c.standing.first, c.standing.last) for c in (he, gende, par)] == [
+        (1, 2), (3, 3), (1, 2),
+    ]  # fmt: skip
+
+
+def test_all_tests_of_a_table_are_one_family():
+    """A difference that its own column would tell apart is not, beside many columns of nothing."""
+    config = paper_config()
+    numbers = {
+        (dataset, method, metric): seeds_and_groups(70, seed=100 * i + j)
+        for i, (dataset, method) in enumerate(table_runs(config, "III"))
+        for j, metric in enumerate(("ji", "dsc"))
+    }
+    results = results_of_groups(config, numbers)
+    table = build_table(config, "III", results, printed_results())
+    columns = {
+        number: {
+            row.cells[one.column].run.method: results.ratios[row.cells[one.column].run][
+                row.cells[one.column].metric
+            ]
+            for row in table.rows
+        }
+        for number, one in enumerate(table.sets)
+    }
+    together = rank_together(columns, results.design)
+    assert len(columns) == 6
+    for number, one in enumerate(table.sets):
+        for row in table.rows:
+            cell = row.cells[one.column]
+            assert cell.standing == together[number].standings[cell.run.method]
+        alone = rank(columns[number], results.design)
+        corrected = [together[number].standings[m].p for m in list(columns[number])]
+        own = [alone.standings[m].p for m in list(columns[number])]
+        assert all(a is None or a >= b for a, b in zip(corrected, own, strict=True))
+        assert one.resolvable == together[number].resolvable
+
+
+def test_methods_without_results_are_not_ranked():
+    config = paper_config(select={"datasets": ["retouch_cirrus"]})
+    numbers = {
+        ("retouch_cirrus", method, "ji"): seeds_and_groups(mean)
+        for method, mean in (("he", 70), ("tang", 71))
+    }
+    table = build_table(config, "III", results_of_groups(config, numbers), printed_results())
+    placed = {row.cells[0].run.method for row in table.rows if row.cells[0].standing is not None}
+    assert placed == {"he", "tang"}
+    assert [one.title for one in table.sets] == ["JI"]
+    missing = table.rows[1].cells[0]
+    assert (missing.state, missing.estimate, missing.verdict) == ("missing", None, "not testable")
+
+
+def test_rows_on_several_data_sets_are_marked_and_not_tested():
+    raw = paper_config().tables["VIII"].model_dump()
+    config = paper_config(tables={"VIII": {**raw, "compare_within": []}})
+    numbers = {
+        (*run, metric): seeds_and_groups(70, seed=i)
+        for i, run in enumerate(table_runs(config, "VIII"))
+        for metric in ("ji", "dsc", "acc", "sen", "spe")
+    }
+    table = build_table(config, "VIII", results_of_groups(config, numbers), printed_results())
+    assert {one.resolvable for one in table.sets} == {None}
+    assert sum(cell.mark == "best" for cell in table.result_cells) == 5
+    assert all(cell.standing is None for cell in table.result_cells)
+    assert all(cell.estimate for cell in table.result_cells if cell.values)
+
+
+def test_a_table_without_marks_compares_nothing():
+    config = paper_config(select={"datasets": ["isic2017"]})
+    numbers = {
+        (*run, "ji"): seeds_and_groups(70, seed=i)
+        for i, run in enumerate(table_runs(config, "controls"))
+    }
+    table = build_table(config, "controls", results_of_groups(config, numbers), printed_results())
+    assert table.sets == ()
+    assert all(cell.estimate for cell in table.result_cells if cell.values)
