@@ -21,3 +21,4 @@ rule all:
     default_target: True
     input:
         paths.report(CONFIG),
+        rules.verdicts.output,
