@@ -109,7 +109,7 @@ def test_a_learning_rate_trains_exactly_what_it_affects(
 
 def test_a_caption_remakes_its_table_and_the_report(finished: Path) -> None:
     planned = jobs(snakemake(finished, "-n", *SMALL, "tables={VI: {caption: Another}}").stdout)
-    assert set(planned) == {"table_VI", "report", "all"}
+    assert set(planned) == {"table_VI", "verdicts", "report", "all"}
 
 
 def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
