@@ -35,7 +35,7 @@ ROOMS = {
     ),
     "statistics": (
         ("variance", "intervals", "statistics"),
-        ("variance", "intervals", "statistics"),
+        ("variance", "intervals", "statistics", "agreement"),
     ),
 }
 HELPERS = ("evaluation_cases.py", "ratio_cases.py")
