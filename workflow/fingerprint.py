@@ -199,7 +199,7 @@ def figure_fingerprint(config: Config, key: str) -> str:
 
 def report_fingerprint(config: Config) -> str:
     """Of the report: it shows the whole configuration, so all of it counts."""
-    values = [config.model_dump(exclude={"presets"}), assets()]
+    values = [config.model_dump(exclude={"presets"}), assets(), _text("docs/fidelity.md")]
     return digest(values, "workflow.reporting.make_report")
 
 
