@@ -138,7 +138,12 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
     again = snakemake(tmp_path, *SMALL)
     assert again.returncode == 0, f"killed {delay:.1f} s into training\n{again.stdout[-4000:]}"
     assert "its lock is removed" in again.stdout
-    assert tables(tmp_path) == tables(finished)
+    # The table of costs holds times, which no two runs share.
+    found, expected = (
+        {name: digest for name, digest in tables(folder).items() if "efficiency" not in name}
+        for folder in (tmp_path, finished)
+    )
+    assert found == expected
 
 
 @pytest.mark.parametrize(
