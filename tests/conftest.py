@@ -25,6 +25,9 @@ TINY = {
         "methods": ["resformer_seq", "unetpp", "efficientnet"],
     },
     "data": {
+        # Records are named relative to the repository, and tests work elsewhere.
+        "retouch_record": None,
+        "isic2017_record": None,
         "val_volumes": 1,
         "test_volumes": 1,
         "phantom": {
@@ -35,7 +38,6 @@ TINY = {
     "datasets": {
         **{f"retouch_{vendor}": {"image_size": 32} for vendor in ("cirrus", "topcon")},
         "retouch_spectralis": {"image_size": 32, "slice_step": 7},
-        # Records are named relative to the repository, and tests work elsewhere.
         "isic2017": {"image_size": 32, "duplicates": None},
     },
     # The same numbers on every processor, also where bfloat16 would be chosen.
