@@ -19,6 +19,7 @@ from workflow.config_sections import (
     Figure,
     Key,
     Method,
+    Report,
     Row,
     Seeds,
     Select,
@@ -41,6 +42,7 @@ class Config(Section):
     training: Training
     evaluation: Evaluation
     statistics: Statistics
+    report: Report
     tables: dict[Key, Table]
     figures: dict[Key, Figure]
     presets: dict[str, dict[str, Any]] = {}

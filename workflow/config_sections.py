@@ -271,3 +271,14 @@ class Statistics(Section):
     power: Annotated[float, Field(ge=0.5, lt=1)]
     resamples: Annotated[int, Field(ge=100)]
     seed: Annotated[int, Field(ge=0)]
+
+
+class Report(Section):
+    """What the HTML report holds.
+
+    Attributes:
+        masks: seeds whose predicted masks the image browser shows; what seeds agree on is there
+            either way.
+    """
+
+    masks: Literal["first", "all"]

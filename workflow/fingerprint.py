@@ -43,7 +43,16 @@ NOT_HASHED = {
 # Keys of `evaluation` that decide what is counted; the others decide what is made of the counts.
 MEASURED = {"resolution", "boundary"}
 # Keys of `training` that choose where and in what portions a run is computed, not what.
-NOT_RESULT = {"device", "threads", "seeds_per_job", "keep_weights"}
+NOT_RESULT = {
+    "device",
+    "images_on",
+    "threads",
+    "seeds_per_job",
+    "seeds_at_once",
+    "save_seconds",
+    "profile",
+    "keep_weights",
+}
 
 
 def data_fingerprint(config: Config, dataset: str, step: str) -> str:

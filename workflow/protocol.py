@@ -84,6 +84,10 @@ class Training(Section):
         minimum_rate: where the schedules end, and `exponential` stops falling.
         patience: epochs without a better checkpoint after which a run ends, counted from epoch
             `patience_from` on; null: never.
+        compile: `auto` compiles the network on a GPU.
+        images_on: where uint8 images wait; `auto` is the device, if they fit there.
+        seeds_at_once: processes that share a job's device.
+        save_seconds: between two saves of a run's state; 0 saves after every step.
     """
 
     epochs: Positive
@@ -114,8 +118,13 @@ class Training(Section):
     precision: Literal["auto", "bf16", "float32"]
     determinism: Literal["strict", "fast"]
     device: Literal["auto", "cpu", "cuda"]
+    compile: Literal["auto", "on", "off"]
+    images_on: Literal["auto", "device", "host"]
     threads: Positive
     seeds_per_job: Positive
+    seeds_at_once: Positive
+    save_seconds: Annotated[float, Field(ge=0)]
+    profile: bool
     keep_weights: bool
 
 
