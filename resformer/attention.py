@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from resformer import attention_cpu
+
 _PADDING_REGION = 4  # the four regions of a shifted map are numbered 0 to 3
 
 
@@ -132,7 +134,11 @@ class WindowAttention(nn.Module):
         count, tokens, channels = windows.shape
         qkv = self.qkv(windows).reshape(count, tokens, 3, self.heads, channels // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        bias = self.position_bias().to(query.dtype)
+        bias = self.position_bias()
+        if windows.device.type == "cpu" and not torch.compiler.is_compiling():
+            mixed = attention_cpu.attend(query, key, value, bias, regions)
+            return self.projection(mixed.transpose(1, 2).reshape(count, tokens, channels))
+        bias = bias.to(query.dtype)
         if regions is None:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         else:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,21 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def remove_tree(folder: Path, levels: int = 0) -> None:
+    """Remove a folder, if it is there, and the folders around it that this leaves empty.
+
+    Args:
+        folder: what to remove with all it holds.
+        levels: how many of the folders around it may go.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in list(folder.parents)[:levels]:
+        try:
+            parent.rmdir()
+        except OSError:  # not empty, or not there
+            return
 
 
 def sha256(path: Path) -> str:

@@ -38,7 +38,11 @@ NOT_HASHED = {
     "workflow.provenance",
     "workflow.raw_files",
     "workflow.step",
+    "workflow.training.interruption",
+    "workflow.training.profiling",
     "workflow.training.record",
+    "workflow.training.state",
+    "workflow.training.together",
 }
 # Keys of `evaluation` that decide what is counted; the others decide what is made of the counts.
 MEASURED = {"resolution", "boundary"}

@@ -1,12 +1,19 @@
 """Prepared arrays on a device: uint8 kept there, turned into network input batch by batch."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from workflow.data.arrays import Arrays
+
+
+class Batch(NamedTuple):
+    images: Tensor
+    masks: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,15 @@ class DeviceImages:
     labels: Tensor
     scale: float
 
+    @property
+    def device(self):
+        return self.images.device
+
+    def batches(self, parts):
+        for rows in parts:
+            rows = rows.to(self.device)
+            yield Batch(self.images[rows], self.masks[rows], self.labels[rows])
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -34,7 +50,7 @@ class DeviceImages:
         return images.expand(-1, 3, -1, -1), self.masks[rows].long(), self.labels[rows]
 
 
-def to_device(arrays: Arrays, normalize: str, device: torch.device) -> DeviceImages:
+def to_device(arrays: Arrays, normalize: str, device: torch.device, images_on='auto') -> DeviceImages:
     """Copy a split to the device; `normalize` is `unit` (to [0, 1]) or `none` (0 to 255)."""
     images = torch.from_numpy(np.array(arrays.images))
     images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(-1, 1)

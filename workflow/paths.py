@@ -63,6 +63,16 @@ def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "runs" / dataset / method / f"seed{seed}"
 
 
+def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of the states that a run of training leaves until it is evaluated."""
+    return config.results / "state" / dataset / method / f"seed{seed}"
+
+
+def profile(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of what `training.profile` says of a run: a table of its phases, and a trace."""
+    return config.results / "profiles" / dataset / method / f"seed{seed}"
+
+
 def superpixels(config: Config, dataset: str, method: str, count: int | str) -> Path:
     """The label maps of one number of superpixels, of the training images."""
     folder = config.results / "pretraining" / dataset / method

@@ -124,7 +124,8 @@ def test_a_window_over_the_whole_map_has_no_shift():
     assert not torch.allclose(plain(wide), shifted(wide))
 
 
-def test_one_mask_serves_every_image_of_the_batch(monkeypatch):
+def spied(monkeypatch, device):
+    """Shapes of queries and masks that fused attention gets, without and with a shift."""
     masks = []
     original = F.scaled_dot_product_attention
 
@@ -133,11 +134,22 @@ def test_one_mask_serves_every_image_of_the_batch(monkeypatch):
         return original(query, key, value, attn_mask=attn_mask)
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
-    x = torch.randn(5, 8, 8, 8, dtype=torch.double)
-    attention(8, 2, 4, shifted=False)(x)
-    attention(8, 2, 4, shifted=True)(x)
+    x = torch.randn(5, 8, 8, 8, dtype=torch.double, device=device)
+    attention(8, 2, 4, shifted=False).to(device)(x)
+    attention(8, 2, 4, shifted=True).to(device)(x)
+    return masks
+
+
+def test_one_mask_serves_every_image_of_the_batch(monkeypatch):
     # 2 × 2 windows and 2 heads: 8 masks of 16 × 16 for the five images together.
-    assert masks == [((20, 2, 16, 4), (1, 2, 16, 16)), ((5, 8, 16, 4), (1, 8, 16, 16))]
+    expected = [((20, 2, 16, 4), (1, 2, 16, 16)), ((5, 8, 16, 4), (1, 8, 16, 16))]
+    assert spied(monkeypatch, "meta") == expected
+
+
+def test_on_a_processor_one_mask_serves_every_window_of_its_kind(monkeypatch):
+    whole, *kinds = spied(monkeypatch, "cpu")
+    assert whole == ((20, 2, 16, 4), (1, 2, 16, 16))
+    assert kinds == [((5, 2, 16, 4), (1, 2, 16, 16))] * 4
 
 
 def test_relative_positions_are_numbered_by_offset():

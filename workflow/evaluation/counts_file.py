@@ -17,6 +17,8 @@ from workflow.files import replacing
 # Written into the file's metadata. 1 had no version, hd95 and asd.
 VERSION = "2"
 VERSION_KEY = "counts_version"
+# There only in the file of a failed run, which has no rows: why it failed.
+FAILURE_KEY = "failure"
 
 # A row is one image and lesion (task segmentation: pixel counts, and distances in pixels where
 # they were measured) or one image and label (task classification: the reference and the logit).
@@ -73,6 +75,13 @@ def write_counts_file(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write the rows of a run's tasks into one file."""
     with replacing(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
+
+
+def write_failed_counts_file(path: Path, why: str) -> None:
+    """Write the file of a run that failed: no rows, and why."""
+    empty = SCHEMA.with_metadata({VERSION_KEY: VERSION, FAILURE_KEY: why}).empty_table()
+    with replacing(path) as temporary:
+        pq.write_table(empty, temporary)
 
 
 def _rows(

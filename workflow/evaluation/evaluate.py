@@ -7,11 +7,15 @@ Pixels are counted at the network's input size, or with `evaluation.resolution: 
 the raw image: each predicted mask, as it is saved, is brought to the raw size by nearest neighbour
 and compared with the raw reference. Interpolated logits would give smoother outlines, but then the
 saved masks, and controls, which have no logits, would not be what is scored.
+
+A run that failed in training, or whose network gives a test image something that is not finite, is
+a failed run: its files are there, empty, with the reason, and the other seeds go on.
 """
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,6 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow import paths
+from workflow.cells import Run
 from workflow.conditional import ConditionalLabels
 from workflow.config import Config
 from workflow.data.arrays import Arrays, load_arrays
@@ -33,15 +38,31 @@ from workflow.evaluation.counts_file import (
     classification_rows,
     segmentation_rows,
     write_counts_file,
+    write_failed_counts_file,
 )
-from workflow.files import replacing
+from workflow.evaluation.failures import training_failure
+from workflow.files import remove_tree, replacing
 from workflow.images import DeviceImages, to_device
 from workflow.methods import build_method
 from workflow.step import run_step
 
 
+class Predictions(NamedTuple):
+    """What a network says of N images, on the CPU.
+
+    Attributes:
+        masks: predicted classes uint8 `[N, H, W]`, None for a method that does not segment.
+        logits: float32 `[N, n_cls]`, None for a method that does not classify.
+        finite: bool `[N]`, whether all that it said of an image is; no mask shows it.
+    """
+
+    masks: Tensor | None
+    logits: Tensor | None
+    finite: Tensor
+
+
 def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
-    """Evaluate each seed and write its counts and masks."""
+    """Evaluate each seed and write its counts and masks; of a failed one, why it has none."""
     training = config.training_for(dataset, method)
     device = choose_device(training)
     arrays = load_arrays(config, dataset, "test")
@@ -53,35 +74,66 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
             network = ConditionalLabels(network, torch.eye(len(config.datasets[dataset].labels)))
         model = on_device(network, device).eval()
         for seed in seeds:
-            weights = paths.run(config, dataset, method, seed) / "weights.safetensors"
-            model.load_state_dict(load_file(weights, device=str(device)))
-            masks, logits = predict(
-                model,
-                images,
-                config.evaluation.batch_size,
-                choose_precision(training, device),
-            )
             folder = paths.evaluation(config, dataset, method, seed)
-            write_counts(config, dataset, arrays, masks, logits, folder)
+            why = training_failure(config, Run(dataset, method), seed)
+            if not why:
+                weights = paths.run(config, dataset, method, seed) / "weights.safetensors"
+                model.load_state_dict(load_file(weights, device=str(device)))
+                found = predict(
+                    model,
+                    images,
+                    config.evaluation.batch_size,
+                    choose_precision(training, device),
+                )
+                why = _not_finite(arrays, found.finite)
+                if not why:
+                    write_counts(config, dataset, arrays, found.masks, found.logits, folder)
+            if why:
+                sys.stderr.write(f"{dataset} {method} seed {seed}: no results, failed: {why}\n")
+                write_failed_counts_file(folder / "counts.parquet", why)
+                _write_masks(folder / "masks.npz", None)
+            # Snakemake has heard of the end of that training, so its state is of no more use.
+            remove_tree(paths.state(config, dataset, method, seed), levels=3)
+
+
+def _not_finite(arrays: Arrays, finite: Tensor) -> str:
+    """Which test images a network fails on, and what to do; empty if there are none."""
+    wrong = np.flatnonzero(~finite.numpy())
+    if not len(wrong):
+        return ""
+    ids = pq.read_table(arrays.folder / "index.parquet", columns=["id"])["id"]
+    return (
+        f"the network's answers to {len(wrong)} of {len(finite)} test images (the first is "
+        f"{ids[int(wrong[0])]}) are not finite; lower training.learning_rate for this method, or "
+        "set training.precision to float32"
+    )
 
 
 @torch.inference_mode()
 def predict(
     model: nn.Module, images: DeviceImages, batch_size: int, precision: torch.dtype
-) -> tuple[Tensor | None, Tensor | None]:
-    """Predicted classes uint8 `[N, H, W]`, logits float32 `[N, n_cls]`; None for no such task."""
+) -> Predictions:
+    """What a network says of all images of a split."""
     device = images.images.device
     masks: list[Tensor] = []
     logits: list[Tensor] = []
+    finite: list[Tensor] = []
     for rows in torch.arange(len(images), device=device).split(batch_size):
         pixels, _, _ = images.batch(rows)
         with autocast(device, precision):
             prediction = model(pixels.contiguous(memory_format=torch.channels_last))
+        answers = (prediction.segmentation, prediction.classification)
+        of_each = [x.isfinite().flatten(1).all(dim=1) for x in answers if x is not None]
+        finite.append(torch.stack(of_each).all(dim=0))
         if prediction.segmentation is not None:
             masks.append(prediction.segmentation.argmax(dim=1).to(torch.uint8).cpu())
         if prediction.classification is not None:
             logits.append(prediction.classification.float().cpu())
-    return (torch.cat(masks) if masks else None, torch.cat(logits) if logits else None)
+    return Predictions(
+        torch.cat(masks) if masks else None,
+        torch.cat(logits) if logits else None,
+        torch.cat(finite).cpu(),
+    )
 
 
 def write_counts(
@@ -103,7 +155,7 @@ def write_counts(
         folder: where to write counts.parquet and masks.npz.
 
     Raises:
-        DataError: a logit is not finite, or raw references cannot be read.
+        DataError: raw references cannot be read.
     """
     definition = config.datasets[dataset]
     index = pq.read_table(arrays.folder / "index.parquet")
@@ -117,13 +169,6 @@ def write_counts(
         )
     if logits is not None:
         rows = np.flatnonzero(index["score_classification"].to_numpy())
-        if not logits.isfinite().all():
-            wrong = ids[~logits.isfinite().all(dim=1).numpy()]
-            raise DataError(
-                f"{folder}: the network gives {wrong[0]} and {len(wrong) - 1} more test images "
-                "logits that are not finite; its training has diverged. Train it anew, with a "
-                "lower learning rate"
-            )
         tables.append(
             classification_rows(
                 ids[rows],
@@ -134,7 +179,12 @@ def write_counts(
             )
         )
     write_counts_file(folder / "counts.parquet", tables)
-    with replacing(folder / "masks.npz") as temporary:
+    _write_masks(folder / "masks.npz", masks)
+
+
+def _write_masks(path: Path, masks: Tensor | None) -> None:
+    """Save predicted masks; a file without any where there are none."""
+    with replacing(path) as temporary:
         if masks is None:
             np.savez_compressed(temporary)
         else:

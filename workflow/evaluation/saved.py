@@ -90,6 +90,8 @@ class Counts(NamedTuple):
 def read_runs(config: Config, runs: Iterable[Run]) -> Iterator[tuple[Run, dict[int, Counts]]]:
     """Each run with the counts of its seeds that are there, duplicates left out if so configured.
 
+    A seed whose file has no rows is not there: its run failed (`failures.py`).
+
     Raises:
         DataError: a file cannot be used, or scores other images, groups or classes than the first
             file of its data set.
@@ -104,8 +106,11 @@ def read_runs(config: Config, runs: Iterable[Run]) -> Iterator[tuple[Run, dict[i
             file = paths.evaluation(config, *run, seed) / "counts.parquet"
             if not file.is_file():
                 continue
-            seeds[seed] = read_counts(file, dropped[run.dataset])
-            for task in filter(None, seeds[seed]):
+            counts = read_counts(file, dropped[run.dataset])
+            if counts == (None, None):
+                continue
+            seeds[seed] = counts
+            for task in filter(None, counts):
                 key = (run.dataset, type(task).__name__)
                 known, images = first.setdefault(key, (file, task.images))
                 if not images.same_as(task.images):

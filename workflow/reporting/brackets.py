@@ -13,6 +13,7 @@ import numpy as np
 from workflow.cells import Run
 from workflow.config import Config
 from workflow.config_sections import Task
+from workflow.reporting.families import is_control
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +67,6 @@ def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
             by = max(low, key=lambda name: low[name])
             found.append(Bracket(Run(dataset, method), task, score, low[by], by, max(oracles)))
     return found
-
-
-def is_control(config: Config, method: str) -> bool:
-    """Whether a method is there to bracket the others: no network, or shuffled labels."""
-    entry = config.methods[method]
-    return entry.control is not None or bool(entry.protocol.get("shuffle_labels"))
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:

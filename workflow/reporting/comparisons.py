@@ -6,7 +6,7 @@ a table are one family of Holm's correction. A set in which no two can be told a
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from workflow.config_sections import Table
@@ -27,8 +27,16 @@ from workflow.reporting.table_content import (
 SAME = 1e-9
 
 
+def mean_of(cell: ResultCell | FactCell) -> float | None:
+    """Our mean in a cell; None where it has none."""
+    return cell.mean if isinstance(cell, ResultCell) else None
+
+
 def compared_sets(
-    rows: Sequence[TableRow], columns: Sequence[tuple[str, str]], definition: Table
+    rows: Sequence[TableRow],
+    columns: Sequence[tuple[str, str]],
+    definition: Table,
+    value: Callable[[ResultCell | FactCell], float | None] = mean_of,
 ) -> list[ComparedSet]:
     """The sets of cells that a table compares, block by block and column by column.
 
@@ -36,6 +44,7 @@ def compared_sets(
         rows: the table's rows.
         columns: (title of the span, title) of each column.
         definition: says how it is marked and among which rows; without marks nothing is compared.
+        value: what is compared of a cell.
     """
     if definition.mark is None:
         return []
@@ -53,7 +62,7 @@ def compared_sets(
         above = {"group": first.group, "dataset": first.machine}
         within = [text for name in definition.compare_within if (text := above[name])]
         for column, (span, title) in enumerate(columns):
-            valued = tuple(i for i in compared if _mean(rows[i].cells[column]) is not None)
+            valued = tuple(i for i in compared if value(rows[i].cells[column]) is not None)
             if len(valued) > 1:
                 heading = ", ".join([*within, *([span] if span else [])])
                 found.append(ComparedSet(heading, title, column, valued))
@@ -156,7 +165,3 @@ def _replaced(
         replace(row, cells=tuple(cells.get((i, j), cell) for j, cell in enumerate(row.cells)))
         for i, row in enumerate(rows)
     ]
-
-
-def _mean(cell: ResultCell | FactCell) -> float | None:
-    return cell.mean if isinstance(cell, ResultCell) else None

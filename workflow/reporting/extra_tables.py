@@ -99,13 +99,19 @@ def build_rule_table(config: Config, key: str) -> ReportTable:
 
 
 def costs(config: Config, runs: Iterable[Run]) -> Values:
-    """(data set, method, fact) -> seed -> what run.json records, NaN where it does not."""
+    """(data set, method, fact) -> seed -> what run.json records, NaN where it does not.
+
+    A failed run has no hours, which are those of a whole training.
+    """
     values: Values = {}
     for run in runs:
         for seed in config.seeds:
             file = paths.run(config, *run, seed) / "run.json"
             if file.is_file():
-                for fact, value in _facts(read_json(file)).items():
+                record = read_json(file)
+                for fact, value in _facts(record).items():
+                    if fact == "hours" and record.get("failure"):
+                        continue
                     number = float("nan") if value is None else float(value)
                     values.setdefault(Place(*run, fact), {})[seed] = number
     return values

@@ -29,8 +29,8 @@ class Sheet:
 
     Attributes:
         columns: column titles.
-        rows: (data set title, panels); a panel is a picture uint8 `[H, W, 3]`, or None where its
-            run is missing, and the box drawn on it.
+        rows: (data set title, panels); a panel is a picture uint8 `[H, W, 3]`, or a word that
+            stands in its place, and the box drawn on it.
         legend: meaning -> colour.
         caption: one paragraph.
         notes: sentences in smaller type.
@@ -38,7 +38,7 @@ class Sheet:
     """
 
     columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[tuple[np.ndarray | None, Box | None]]]]
+    rows: Sequence[tuple[str, Sequence[tuple[np.ndarray | str, Box | None]]]]
     legend: Mapping[str, Colour]
     caption: str
     notes: Sequence[str]
@@ -142,15 +142,15 @@ def _panels(pen: Pen, sheet: Sheet, left: float, side: float, y: float) -> None:
         y += STRIP_GAP
 
 
-def _panel(axes: Axes, picture: np.ndarray | None, box: Box | None) -> None:
+def _panel(axes: Axes, picture: np.ndarray | str, box: Box | None) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if picture is None:
+    if isinstance(picture, str):
         axes.set_facecolor("#eeeeee")
         axes.text(
-            0.5, 0.5, "missing", ha="center", va="center", size=SMALLEST, color="#555555",
+            0.5, 0.5, picture, ha="center", va="center", size=SMALLEST, color="#555555",
             transform=axes.transAxes,
         )  # fmt: skip
         return

@@ -15,10 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from workflow import paths
-from workflow.cells import figure_runs
+from workflow.cells import Run, figure_runs
 from workflow.config import Config
 from workflow.config_errors import ConfigError
 from workflow.config_sections import Figure as FigureDefinition
+from workflow.evaluation.failures import failure
 from workflow.reporting.cases import Case, choose_cases
 from workflow.reporting.figure_layout import Sheet, draw_sheet
 from workflow.reporting.lettering import DPI
@@ -45,6 +46,7 @@ class Strip:
         images: uint8 `[C, H, W]` or `[C, H, W, 3]`, of the cases.
         reference: masks uint8 `[C, H, W]`.
         predicted: method -> masks uint8 `[C, H, W]`, of the methods that have a result.
+        failed: the methods whose run failed.
     """
 
     dataset: str
@@ -53,12 +55,13 @@ class Strip:
     images: np.ndarray
     reference: np.ndarray
     predicted: dict[str, np.ndarray]
+    failed: frozenset[str]
 
 
 class Panel(NamedTuple):
-    """One picture, uint8 `[H, W, 3]`; None where the run behind it is missing."""
+    """One picture, uint8 `[H, W, 3]`, or in a word why there is none: what became of its run."""
 
-    picture: np.ndarray | None
+    picture: np.ndarray | str
     case: Case
 
 
@@ -113,6 +116,7 @@ def load_strip(
     scored = np.flatnonzero((index["score_segmentation"] & index["has_mask"]).to_numpy(bool))
     scored = scored[[_holds_lesion(reference[i]) for i in scored]]
     truth, files = reference[scored], _mask_files(config, dataset, methods)
+    failed = frozenset(m for m in methods if failure(config, Run(dataset, m), config.seeds[0]))
     right = np.zeros(truth.shape, np.uint8)
     for file in files.values():
         right += _masks(file)[scored] == truth
@@ -127,6 +131,7 @@ def load_strip(
         images=images[rows],
         reference=reference[rows],
         predicted={method: _masks(file)[rows] for method, file in files.items()},
+        failed=failed,
     )
 
 
@@ -135,12 +140,18 @@ def _holds_lesion(mask: np.ndarray) -> bool:
 
 
 def _mask_files(config: Config, dataset: str, methods: Sequence[str]) -> dict[str, Path]:
-    """The predictions there are; a missing one becomes an empty panel that says so."""
+    """The predictions there are; one that is missing becomes an empty panel that says so."""
     files = {
         method: paths.evaluation(config, dataset, method, config.seeds[0]) / "masks.npz"
         for method in methods
     }
-    return {method: file for method, file in files.items() if file.is_file()}
+    return {method: file for method, file in files.items() if file.is_file() and _holds_masks(file)}
+
+
+def _holds_masks(file: Path) -> bool:
+    """Whether there are predictions in it: a run that failed leaves it empty."""
+    with np.load(file) as archive:
+        return "masks" in archive
 
 
 def _masks(file: Path) -> np.ndarray:
@@ -162,7 +173,8 @@ def _row(
     panels = [Panel(as_rgb(image), case), Panel(painted(reference), case)]
     for method in methods:
         masks = strip.predicted.get(method)
-        panels.append(Panel(None if masks is None else painted(masks[index]), case))
+        absent = "failed" if method in strip.failed else "missing"
+        panels.append(Panel(absent if masks is None else painted(masks[index]), case))
     return panels
 
 

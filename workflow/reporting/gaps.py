@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from workflow import paths
 from workflow.cells import Run
 from workflow.config import Config
-from workflow.files import read_json
+from workflow.evaluation.failures import failure
 from workflow.reporting.notices import seeds_text
 from workflow.reporting.results import Results
 
@@ -16,8 +15,7 @@ NO_INTERVAL = "no interval: one seed, and no two groups to compare"
 def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     """What a metric of a run lacks; empty if every seed gave a number and there is an interval.
 
-    Seeds that were never run, failed, or gave no number are named, with what a failed one left in
-    its run.json.
+    Seeds that were never run, failed, or gave no number are named, with what a failed one says.
     """
     known = run.dataset in config.datasets and run.method in config.methods
     if not known or not config.chosen(*run):
@@ -28,7 +26,7 @@ def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     ratios = found.get(metric)
     seeds = dict(zip(ratios.seeds, ratios.values(), strict=True)) if ratios else {}
     absent = [seed for seed in config.seeds if seed not in seeds]
-    failures = {seed: text for seed in absent if (text := _failure(config, run, seed))}
+    failures = {seed: text for seed in absent if (text := failure(config, run, seed))}
     unrun = [seed for seed in absent if seed not in failures]
     undefined = [seed for seed, value in seeds.items() if value != value]
     parts = [f"seed {seed} failed: {text}" for seed, text in failures.items()]
@@ -54,9 +52,3 @@ def gaps(config: Config, results: Results, runs: Iterable[Run], metric: str) -> 
 def method_title(config: Config, method: str) -> str:
     """What a method is called; its key where the configuration has no such method."""
     return config.methods[method].title if method in config.methods else method
-
-
-def _failure(config: Config, run: Run, seed: int) -> str:
-    """What a failed run says of itself; empty for any other."""
-    file = paths.run(config, *run, seed) / "run.json"
-    return str(read_json(file).get("failure") or "") if file.is_file() else ""

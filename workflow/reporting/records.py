@@ -11,6 +11,7 @@ from workflow import paths
 from workflow.cells import Run, runs
 from workflow.config import Config
 from workflow.config_sections import METRIC_TASK
+from workflow.evaluation.failures import failure
 from workflow.files import read_json
 from workflow.reporting.tables import ResultCell, result_cell, values_by_cell
 
@@ -86,8 +87,8 @@ def _seed(config: Config, run: Run, seed: int) -> SeedRecord:
     counts = paths.evaluation(config, *run, seed) / "counts.parquet"
     file = folder / "run.json"
     facts = read_json(file) if file.is_file() else {}
-    if facts.get("failure"):
-        trouble = f"failed: {facts['failure']}"
+    if why := failure(config, run, seed):
+        trouble = f"failed: {why}"
     elif not facts:
         trouble = "no finished training run"
     elif not counts.is_file():

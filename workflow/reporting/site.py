@@ -1,10 +1,12 @@
 """The HTML report: static pages that work from disk, with every number one click from its runs.
 
-The folder holds all it shows: pages, style, tables in each format, figures and sample images. It
-loads nothing from elsewhere and runs no script. Pages are written to a temporary folder that takes
-the report's place at the end, so that a report is whole or not there.
+The folder holds all it shows: pages, style, scripts, tables in each format, figures and sample
+images. It loads nothing from elsewhere, and every page reads without its scripts. Pages are written
+to a temporary folder that takes the report's place at the end, so that a report is whole or not
+there.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,9 @@ from workflow.reporting.site_content import (
     slug,
 )
 from workflow.reporting.table_content import ReportTable, ResultCell
-from workflow.reporting.table_formats import save, to_html
+from workflow.reporting.table_formats import WRITERS, InPage, save, to_html
 from workflow.reporting.table_text import Shown, number_text, show_cell, table_name
+from workflow.reporting.table_views import printed_marks, views
 from workflow.reporting.tables import METRIC_TITLES
 from workflow.reporting.templating import TEMPLATES, environment
 from workflow.reporting.verdict_formats import files
@@ -49,6 +52,8 @@ NAVIGATION = (
     ("fidelity", "Fidelity", "fidelity.html"),
     ("provenance", "Provenance", "provenance.html"),
 )
+# Copied as they are.
+ASSETS = ("style.css", "report.js", "tables.js")
 
 
 def build_report(config: Config, results: Results) -> None:
@@ -71,7 +76,8 @@ class Site:
 
     def write(self) -> None:
         """Write every page and every file that pages show."""
-        shutil.copyfile(TEMPLATES / "style.css", self.folder / "style.css")
+        for name in ASSETS:
+            shutil.copyfile(TEMPLATES / name, self.folder / name)
         figures = self._figures()
         self._page("index.html", "overview", "Overview", figures=figures)
         self._page("figures.html", "figures", "Figures", figures=figures)
@@ -144,12 +150,32 @@ class Site:
             number_text(table),
             at=table_page(key),
             table=table,
-            html=Markup(to_html(table, link=lambda run: f"../{run_page(run)}")),
+            html=Markup(to_html(table, self._in_page(key, table))),
+            views=views(table),
+            texts=self._texts(table),
             downloads=downloads,
             notes=self._notes(key),
             before=keys[here - 1] if here > 0 else None,
             after=keys[here + 1] if here + 1 < len(keys) else None,
         )
+
+    def _in_page(self, key: str, table: ReportTable) -> InPage:
+        """What the page of a table shows beyond its file."""
+        return InPage(
+            link=lambda run: f"../{run_page(run)}",
+            name=self.content.title,
+            marks=printed_marks(table, self.config.tables[key]),
+        )
+
+    def _texts(self, table: ReportTable) -> str:
+        """Write what can be copied from the page of a table as a script; its name.
+
+        A script, because pages from disk cannot read other files.
+        """
+        texts = json.dumps({name: WRITERS[name](table) for name in ("csv", "tex")})
+        file = self.folder / f"{address('tables', f'table_{table.key}')}.js"
+        write_text(file, f"window.resformer.texts = {texts};\n")
+        return file.name
 
     def _notes(self, key: str) -> list[tuple[str, str]]:
         """Under a summary of data sets: (title, what of the printed summary cannot be)."""

@@ -12,7 +12,7 @@ from workflow.evaluation.intervals import Difference, Estimate
 from workflow.evaluation.statistics import Standing, Verdict
 
 Mark = Literal["best", "second"]
-State = Literal["value", "undefined", "missing", "not_done", "not_run"]
+State = Literal["value", "undefined", "missing", "failed", "not_done", "not_run"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ class ResultCell:
         run: the (data set, method) behind it; None where the table has no such combination.
         metric: ji, dsc, acc, sen, spe or auc, per cent; or a fact of a training run.
         state: `value`; `undefined` if no seed gave a number although some were evaluated;
-            `missing` if no seed was evaluated; `not_done` if the method does not do the task, or
-            is in no table of results with this data set; `not_run` if the configuration's `select`
-            leaves it out.
+            `missing` if no seed gave a result, `failed` if all failed; `not_done` if the method
+            does not do the task, or is in no table of results with this data set; `not_run` if the
+            configuration's `select` leaves it out.
         values: seed -> value of the seeds that gave a number.
         missing: expected seeds without a result.
+        failed: those of them whose run failed.
         undefined: seeds that were evaluated but whose metric is undefined.
         spread_ddof: n minus this is the denominator of the variance.
         printed: the paper's number as printed; None if it prints none here.
@@ -62,6 +63,7 @@ class ResultCell:
     values: Mapping[int, float]
     missing: tuple[int, ...] = ()
     undefined: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
     spread_ddof: int = 1
     printed: str | None = None
     facet: str | None = None

@@ -6,6 +6,8 @@ that comes from the configuration: a title can hold markup, and none of it is ob
 
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
@@ -23,6 +25,7 @@ from workflow.reporting.table_text import (
     number_text,
     show,
 )
+from workflow.reporting.table_views import Marks, interval, sort_numbers
 from workflow.reporting.templating import environment
 from workflow.reporting.tidy import to_arrow, to_csv
 
@@ -111,19 +114,39 @@ def _md(text: str) -> str:
     return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def to_html(table: ReportTable, link: Callable[[Run], str] | None = None) -> str:
+class InPage(NamedTuple):
+    """What a table shows beyond its file, in a page of the report.
+
+    Attributes:
+        link: a run -> the address that its numbers lead to.
+        look: a run -> the address of its test images, or empty.
+        name: a run -> how it is called.
+        marks: which printed values are best and second best.
+    """
+
+    link: Callable[[Run], str]
+    look: Callable[[Run], str] = lambda _: ""
+    name: Callable[[Run], str] = lambda run: f"{run.method} on {run.dataset}"
+    marks: Marks = MappingProxyType({})
+
+
+def to_html(table: ReportTable, page: InPage | None = None) -> str:
     """An HTML fragment: a `<table>` with caption, header scopes and a footer; then the standings.
 
     Args:
         table: what to show.
-        link: gives the address that a number leads to; without it numbers are not links, and the
-            fragment brings its own style.
+        page: what is added in a page of the report; without it the fragment brings its own style.
     """
     marks = (
         "Best red and bold, second best blue and underlined."
         if table.mark == "color"
         else "Best in bold."
     )
+    beyond = page and {
+        **page._asdict(),
+        "interval": lambda cell: interval(cell, table),
+        "numbers": lambda cell: sort_numbers(cell, table),
+    }
     return environment().get_template("fragment.html").render(
         table=table,
         number=number_text(table),
@@ -134,7 +157,7 @@ def to_html(table: ReportTable, link: Callable[[Run], str] | None = None) -> str
         blocks=standings.blocks(table),
         headings=standings.headings(table),
         remarks=standings.notes(table),
-        link=link,
+        page=beyond,
     )  # fmt: skip
 
 

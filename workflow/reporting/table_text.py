@@ -52,7 +52,13 @@ class LaidRow(NamedTuple):
     row: TableRow
 
 
-WORDS = {"undefined": "undefined", "missing": "missing", "not_done": "-", "not_run": "not run"}
+WORDS = {
+    "undefined": "undefined",
+    "missing": "missing",
+    "failed": "failed",
+    "not_done": "-",
+    "not_run": "not run",
+}
 
 
 def show(cell: ResultCell | FactCell, table: ReportTable) -> Shown:
@@ -146,6 +152,8 @@ def footnotes(table: ReportTable) -> list[str]:
     if "not_done" in states:
         elsewhere = "" if table.kind == "results" else ", or no other table has it on this data set"
         lines.append(f"-: the method does not do this task{elsewhere}.")
+    if any(cell.failed for cell in cells):
+        lines.append("failed: training or evaluation came to numbers that are not finite.")
     if "not_run" in states:
         lines.append("not run: left out by this run's configuration.")
     return [*lines, *table.notes, f"Preset: {table.preset}."]
@@ -179,8 +187,10 @@ def _meaning(table: ReportTable) -> str:
 
 def _incomplete(cell: ResultCell) -> str:
     parts = []
-    if cell.missing:
-        parts.append(f"{seeds_text(cell.missing)} missing")
+    if cell.failed:
+        parts.append(f"{seeds_text(cell.failed)} failed")
+    if missing := [seed for seed in cell.missing if seed not in cell.failed]:
+        parts.append(f"{seeds_text(missing)} missing")
     if cell.undefined:
         parts.append(f"{seeds_text(cell.undefined)} undefined")
     return "; ".join(parts)

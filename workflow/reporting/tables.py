@@ -14,6 +14,7 @@ from workflow.cells import Run, bind, has, table_cells, table_rows
 from workflow.config import Config
 from workflow.config_errors import ConfigError
 from workflow.config_sections import ColumnGroup, Row
+from workflow.evaluation.failures import failure
 from workflow.evaluation.statistics import verdict
 from workflow.reporting.comparisons import compared_sets, with_marks, with_standings
 from workflow.reporting.notices import notices
@@ -196,12 +197,16 @@ def result_cell(
     found = values.get(Place(*run, metric, facet), {})
     evaluated = {seed: found[seed] for seed in config.seeds if seed in found}
     defined = {seed: value for seed, value in evaluated.items() if not math.isnan(value)}
+    missing = tuple(seed for seed in config.seeds if seed not in found)
+    failed = tuple(seed for seed in missing if failure(config, run, seed))
+    without = "undefined" if evaluated else "failed" if len(failed) == len(missing) else "missing"
     return ResultCell(
         run=run,
         metric=metric,
-        state="value" if defined else "undefined" if evaluated else "missing",
+        state="value" if defined else without,
         values=defined,
-        missing=tuple(seed for seed in config.seeds if seed not in found),
+        missing=missing,
+        failed=failed,
         undefined=tuple(seed for seed in evaluated if seed not in defined),
         spread_ddof=config.statistics.spread_ddof,
         printed=printed,

@@ -9,8 +9,11 @@ from torch.nn import functional as F
 from workflow.protocol import Augmentation
 
 
-def augment(
-    images: Tensor, masks: Tensor, augmentation: Augmentation, generator: torch.Generator
+def draw_motions(count, shape, augmentation, generator):
+    return _affine(count, shape, augmentation, generator)
+
+
+def augment(images, masks, motions, scale
 ) -> tuple[Tensor, Tensor]:
     """Rotate and flip each image of a batch, and its mask with it, in one resampling.
 
@@ -23,13 +26,13 @@ def augment(
         augmentation: largest angle in degrees, and the probabilities of the two flips.
         generator: a CPU generator, so that every device draws the same numbers.
     """
+    images = (images.float()/scale).expand(-1,3,-1,-1).contiguous(memory_format=torch.channels_last)
     grid = F.affine_grid(
-        _affine(len(images), images.shape[-2:], augmentation, generator).to(images.device),
-        list(images.shape),
+        motions, list(images.shape),
         align_corners=False,
     )
     moved = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-    labels = masks.unsqueeze(1).to(images.dtype)
+    labels = masks.long().unsqueeze(1).to(images.dtype)
     labels = F.grid_sample(labels, grid, mode="nearest", align_corners=False)
     return moved, labels.squeeze(1).round().long()
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from workflow.protocol import Training
+from workflow.training.divergence import Watch
 from workflow.training.losses import LossParts
 
 
@@ -17,15 +18,26 @@ class Stepper(ABC):
     Args:
         parameters: what is trained.
         training: the run's protocol.
+
+    Attributes:
+        optimizers: whose state is the state of this.
+        watch: looks at every gradient; None does not.
     """
+
+    optimizers: list[Optimizer]
 
     def __init__(self, parameters: Iterable[nn.Parameter], training: Training) -> None:
         self.parameters = list(parameters)
         self.clip = training.gradient_clip
+        self.watch: Watch | None = None
 
     @abstractmethod
     def step(self, loss: LossParts, rate: float) -> None:
-        """One step at a learning rate."""
+        """One step at a learning rate, or none where the watch finds a gradient not finite."""
+
+    def _diverged(self) -> bool:
+        """Let the watch look at the gradients that the parameters hold."""
+        return self.watch is not None and self.watch.look(self.parameters)
 
     def _move(self, optimizer: Optimizer, rate: float) -> None:
         """A step along the gradients that the parameters hold."""
@@ -33,6 +45,8 @@ class Stepper(ABC):
             group["lr"] = rate
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        if self.watch is not None and not self.watch.waits:
+            optimizer.found_inf = self.watch.found  # pyright: ignore (read by fused optimisers)
         optimizer.step()
 
 
@@ -41,13 +55,15 @@ class SingleStepper(Stepper):
 
     def __init__(self, parameters: Iterable[nn.Parameter], training: Training) -> None:
         super().__init__(parameters, training)
-        self.optimizer = make_optimizer(self.parameters, training)
+        self.optimizers = [make_optimizer(self.parameters, training)]
 
     def step(self, loss: LossParts, rate: float) -> None:
         """One step at a learning rate."""
-        self.optimizer.zero_grad(set_to_none=True)
+        (optimizer,) = self.optimizers
+        optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
-        self._move(self.optimizer, rate)
+        if not self._diverged():
+            self._move(optimizer, rate)
 
 
 class MultiAdaptiveStepper(Stepper):
@@ -79,10 +95,18 @@ class MultiAdaptiveStepper(Stepper):
             self._gradients(loss.segmentation, keep=True),
             self._gradients(loss.classification, keep=False),
         ]
+        for of_task in gradients:
+            self._hold(of_task)
+            if self._diverged():
+                return
         for optimizer, of_task in zip(self.optimizers, gradients, strict=True):
-            for parameter, gradient in zip(self.parameters, of_task, strict=True):
-                parameter.grad = gradient
+            self._hold(of_task)
             self._move(optimizer, rate)
+
+    def _hold(self, gradients: list[Tensor]) -> None:
+        """Make these the gradients of the parameters."""
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     def _gradients(self, loss: Tensor, *, keep: bool) -> list[Tensor]:
         """Of one task's loss; zero where it does not reach, so that weight decay still does."""

@@ -4,23 +4,37 @@ import csv
 import hashlib
 import platform
 import resource
+import socket
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from workflow.files import replacing
-from workflow.training.loop import Epoch
+from workflow.training.progress import Epoch
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:
-    """One line per epoch, as CSV."""
-    rows = [asdict(epoch) for epoch in history]
+    """One line per epoch, as CSV; a run that failed in its first epoch leaves the heading alone."""
     with replacing(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+        names = [field.name for field in fields(Epoch)]
+        writer = csv.DictWriter(stream, fieldnames=names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(asdict(epoch) for epoch in history)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What computed: host, processor, driver of the GPU, threads."""
+    return {
+        "host": socket.gethostname(),
+        "device": processor(device),
+        "driver": _driver() if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def processor(device: torch.device) -> str:
@@ -31,6 +45,14 @@ def processor(device: torch.device) -> str:
     lines = information.read_text().splitlines() if information.is_file() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.machine()
+
+
+def _driver() -> str | None:
+    """The version of the GPU's driver, where the system tells it."""
+    if not NVIDIA_DRIVER.is_file():
+        return None
+    words = NVIDIA_DRIVER.read_text().splitlines()[0].split()
+    return next((word for word in words if word[:1].isdigit() and "." in word), None)
 
 
 def peak_memory(device: torch.device) -> int:

@@ -185,11 +185,12 @@ def test_the_size_of_a_batch_changes_no_prediction(tiny_config, batch_size):
     arrays = load_arrays(tiny_config, "isic2017", "test")
     images = to_device(arrays, "unit", torch.device("cpu"))
     model = network(tiny_config, "isic2017", "resformer_seq", 0)
-    masks, logits = predict(model, images, batch_size, torch.float32)
+    masks, logits, finite = predict(model, images, batch_size, torch.float32)
     _, expected = answers(tiny_config, "isic2017", "resformer_seq", 0)
     assert torch.equal(masks, expected.segmentation.argmax(dim=1).to(torch.uint8))
     torch.testing.assert_close(logits, expected.classification, atol=1e-5, rtol=1e-4)
     assert (masks.shape, logits.shape) == ((6, 32, 32), (6, 3))
+    assert finite.tolist() == [True] * 6
 
 
 @pytest.mark.parametrize(("normalize", "scale"), [("unit", 255.0), ("none", 1.0)])

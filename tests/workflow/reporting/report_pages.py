@@ -16,7 +16,7 @@ def results_of(config, frame=None):
 class Page(HTMLParser):
     """What a page links to, loads, names, and whether it is well formed."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "line", "circle", "path"})
+    VOID = frozenset({"meta", "link", "img", "br", "input", "line", "circle", "path"})
 
     def __init__(self, text):
         super().__init__()

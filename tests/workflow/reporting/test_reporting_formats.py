@@ -20,7 +20,7 @@ from workflow.reporting.dataset_table import build_dataset_table
 from workflow.reporting.latex import escape, to_latex
 from workflow.reporting.notices import DEMO, SELECTED_ON_TEST
 from workflow.reporting.printed import printed_results
-from workflow.reporting.table_formats import WRITERS, to_html, to_markdown
+from workflow.reporting.table_formats import WRITERS, InPage, to_html, to_markdown
 from workflow.reporting.table_text import MINUS, signed
 from workflow.reporting.tables import build_table
 from workflow.reporting.tidy import to_csv
@@ -229,7 +229,7 @@ def test_printed_values_stand_beside_ours_and_differences_only_where_comparable(
 
 
 def test_numbers_link_to_their_run(table_iv):
-    html = to_html(table_iv, link=lambda run: f"runs/{run.dataset}--{run.method}.html")
+    html = to_html(table_iv, InPage(lambda run: f"runs/{run.dataset}--{run.method}.html"))
     assert html.count('href="runs/isic2017--unetpp.html"') == 2
     assert html.count('href="runs/isic2017--resformer_seq.html"') == 4
     assert "<a " not in to_html(table_iv)

@@ -128,7 +128,8 @@ class TestValues:
         for seed in (3, 4):
             folder = paths.run(CONFIG, "retouch_cirrus", "he", seed)
             folder.mkdir(parents=True)
-            (folder / "run.json").write_text(json.dumps({"failure": f"loss {seed} is not finite"}))
+            record = {"failure": {"message": f"loss {seed} is not finite"}}
+            (folder / "run.json").write_text(json.dumps(record))
         results = made({CELL[:3]: ratios(98.4, seeds=2)})
         found = value_of(results, *CELL)
         assert found.verdict == "reproduced"

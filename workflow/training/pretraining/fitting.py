@@ -7,6 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from workflow.training.pretraining.bench import Bench
+from workflow.training.snapshots import (
+    named,
+    optimizer_state,
+    random_state,
+    restore_optimizer,
+    restore_random_state,
+    unnamed,
+)
+from workflow.training.state import Keeper, Snapshot
 
 # The loss of the images in some rows, with random numbers from a generator.
 LossOfRows = Callable[[Tensor, torch.Generator], Tensor]
@@ -23,6 +32,7 @@ def fit(
     loss: LossOfRows,
     validate: Callable[[], float],
     report: Callable[[str], None],
+    keeper: Keeper | None = None,
 ) -> list[float]:
     """Train with Adam, the rate falling along a cosine; keep the weights that validate best.
 
@@ -33,44 +43,101 @@ def fit(
         loss: to be lowered.
         validate: the loss on the images that are held out.
         report: gets a line after each epoch.
+        keeper: saves how far this has come, and has the state to go on from, if any.
 
     Returns:
         The validation loss after each epoch.
 
     Raises:
         PretrainingDiverged: a validation loss is not finite.
+        Interrupted: the run was asked to stop, and its state is saved.
     """
-    settings = bench.settings
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-    learned, _ = bench.rows()
-    order, draws = bench.generator("order"), bench.generator("views")
-    whole, rest = divmod(len(learned), settings.batch_size)
-    batches = whole + (rest > 1)  # batch norm cannot take a last batch of one image
-    losses: list[float] = []
-    best: dict[str, Tensor] = {}
-    for epoch in range(epochs):
-        network.train()
-        shuffled = learned[torch.randperm(len(learned), generator=order)]
-        for batch, rows in enumerate(shuffled.split(settings.batch_size)[:batches]):
-            progress = (epoch * batches + batch) / (epochs * batches)
-            for group in optimizer.param_groups:
+    return _Fit(network, bench, epochs, loss, validate, keeper).run(report)
+
+
+class _Fit:
+    """One call of `fit`: the optimiser, and how far it has come."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        bench: Bench,
+        epochs: int,
+        loss: LossOfRows,
+        validate: Callable[[], float],
+        keeper: Keeper | None,
+    ) -> None:
+        self.network, self.bench, self.epochs = network, bench, epochs
+        self.loss, self.validate, self.keeper = loss, validate, keeper
+        self.optimizer = torch.optim.Adam(
+            network.parameters(), lr=bench.settings.learning_rate, fused=True
+        )
+        self.learned, _ = bench.rows()
+        whole, rest = divmod(len(self.learned), bench.settings.batch_size)
+        self.batches = whole + (rest > 1)  # batch norm cannot take a last batch of one image
+        self.step = 0
+        self.losses: list[float] = []
+        self.best: dict[str, Tensor] = {}
+
+    def run(self, report: Callable[[str], None]) -> list[float]:
+        """Train to the end."""
+        state = self.keeper.load() if self.keeper else None
+        if state:
+            self._restore(state)
+        while len(self.losses) < self.epochs:
+            self._epoch(len(self.losses))
+            report(f"epoch {len(self.losses)}/{self.epochs}, validation {self.losses[-1]:.4f}")
+        self.network.load_state_dict(self.best)
+        self.network.eval()
+        if self.keeper:
+            self._save(self.keeper)
+            self.keeper.wait()
+        return self.losses
+
+    def _epoch(self, epoch: int) -> None:
+        settings, bench = self.bench.settings, self.bench
+        self.network.train()
+        # Numbers of an epoch of their own, so that one that is taken up again draws them again.
+        order = torch.randperm(len(self.learned), generator=bench.generator(f"order {epoch}"))
+        parts = self.learned[order].split(settings.batch_size)[: self.batches]
+        for batch in range(self.step - epoch * self.batches, self.batches):
+            progress = self.step / (self.epochs * self.batches)
+            for group in self.optimizer.param_groups:
                 group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-            value = loss(rows, draws)
-            optimizer.zero_grad(set_to_none=True)
+            value = self.loss(parts[batch], bench.generator(f"views {self.step}"))
+            self.optimizer.zero_grad(set_to_none=True)
             value.backward()
-            optimizer.step()
-        network.eval()
-        losses.append(validate())
-        if not math.isfinite(losses[-1]):
+            self.optimizer.step()
+            self.step += 1
+            if self.keeper and self.keeper.wanted:
+                self._save(self.keeper)
+                self.keeper.stop_if_asked()
+        self.network.eval()
+        self.losses.append(self.validate())
+        if not math.isfinite(self.losses[-1]):
             raise PretrainingDiverged(
-                f"validation loss {losses[-1]} after epoch {epoch + 1}; "
+                f"validation loss {self.losses[-1]} after epoch {epoch + 1}; "
                 "lower `pretraining.learning_rate` of this method"
             )
-        if losses[-1] < min(losses[:-1], default=math.inf):
-            best = {k: v.clone() for k, v in network.state_dict().items()}
-        report(f"epoch {epoch + 1}/{epochs}, validation {losses[-1]:.4f}")
-    network.load_state_dict(best)
-    return losses
+        if self.losses[-1] < min(self.losses[:-1], default=math.inf):
+            self.best = {k: v.clone() for k, v in self.network.state_dict().items()}
+
+    def _save(self, keeper: Keeper) -> None:
+        tensors = {
+            **random_state(self.bench.device),
+            **named("network", self.network.state_dict()),
+            **named("best", self.best),
+            **optimizer_state("optimizer", self.optimizer),
+        }
+        keeper.save(Snapshot(tensors, {"step": self.step, "losses": self.losses}))
+
+    def _restore(self, state: Snapshot) -> None:
+        self.network.load_state_dict(unnamed("network", state.tensors))
+        restore_optimizer("optimizer", self.optimizer, state.tensors)
+        restore_random_state(state.tensors, self.bench.device)
+        on_device = unnamed("best", state.tensors).items()
+        self.best = {name: value.to(self.bench.device) for name, value in on_device}
+        self.step, self.losses = state.facts["step"], state.facts["losses"]
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from workflow.config_sections import Policy
 from workflow.device import autocast
 from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
+from workflow.training.state import Keeper
 
 BLACK = -1.0  # images run from -1 to 1
 SCALE = 100.0
@@ -55,7 +56,11 @@ def evaluate_inpainting(network: Inpainter, bench: Bench, policy: Policy, rows: 
 
 
 def train_inpainting(
-    build: Callable[[], Any], bench: Bench, policy: Policy, report: Callable[[str], None]
+    build: Callable[[], Any],
+    bench: Bench,
+    policy: Policy,
+    report: Callable[[str], None],
+    keeper: Keeper | None = None,
 ) -> tuple[Inpainter, list[float]]:
     """Train a fresh network under a policy.
 
@@ -64,6 +69,7 @@ def train_inpainting(
         bench: its images and settings.
         policy: how images are masked.
         report: gets a line after each epoch.
+        keeper: of the state.
 
     Returns:
         The network, with the weights that validate best, and its validation loss by epoch.
@@ -78,6 +84,7 @@ def train_inpainting(
         functools.partial(_loss, network, bench, policy, moved=True),
         lambda: evaluate_inpainting(network, bench, policy, held_out),
         report,
+        keeper,
     )
     return network, losses
 

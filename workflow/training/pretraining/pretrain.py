@@ -25,6 +25,8 @@ from workflow.device import choose_device, choose_precision, computing, on_devic
 from workflow.files import replacing, sha256, write_json
 from workflow.fingerprint import pretraining_fingerprint
 from workflow.step import run_step
+from workflow.training.interruption import TRY_AGAIN, Interrupted, Interruption
+from workflow.training.placement import state_folder
 from workflow.training.pretraining.bench import Bench, Pool
 from workflow.training.pretraining.fitting import PretrainingDiverged
 from workflow.training.pretraining.inpainting import (
@@ -34,65 +36,89 @@ from workflow.training.pretraining.inpainting import (
 )
 from workflow.training.pretraining.proxy import evaluate_jigsaw, train_jigsaw
 from workflow.training.pretraining.search import Losses, Trial, best, search
+from workflow.training.pretraining.stages import Stages
 from workflow.training.pretraining.superpixels import (
     load_superpixels,
     pretraining_of,
     training_images,
 )
+from workflow.training.state import clear, print_line, publish
 
 SECONDS_BETWEEN_LINES = 5.0
+# Of the outputs, the one that is written last.
+RECORD = "policy.json"
 
 
 def pretrain_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
     """Pretrain each seed and write its weights and policy."""
     training = config.training_for(dataset, method)
-    settings = pretraining_of(config, method)
-    device = choose_device(training)
-    with computing(training):
-        pool = Pool.on(
-            device,
-            training_images(config, dataset, method),
-            {k: load_superpixels(config, dataset, method, k) for k in settings.superpixels},
-        )
-        build = functools.partial(_build, config, dataset, method, device)
-        for seed in map(int, seeds):
-            start = time.perf_counter()
+    fingerprint = pretraining_fingerprint(config, dataset, method)
+    folders = {s: state_folder(config, dataset, method, s, fingerprint) for s in seeds}
+    left = [seed for seed in seeds if not (folders[seed] / RECORD).is_file()]
+    with Interruption() as interruption, computing(training):
+        if left:
+            settings, device = pretraining_of(config, method), choose_device(training)
+            pool = Pool.on(
+                device,
+                training_images(config, dataset, method),
+                {k: load_superpixels(config, dataset, method, k) for k in settings.superpixels},
+            )
+            build = functools.partial(_build, config, dataset, method, device)
+        for seed in left:
             run = f"{dataset} {method} seed {seed}"
-            bench = Bench(pool, settings, choose_precision(training, device), seed)
+            bench = Bench(pool, settings, choose_precision(training, device), int(seed))
+            stages = Stages(folders[seed], training.save_seconds, lambda: interruption.asked)
+            facts = {"dataset": dataset, "method": method, "seed": int(seed)}
             try:
-                network, record = pretrain(build, bench, run)
-            except PretrainingDiverged as error:
-                sys.exit(f"error: {run} diverged: {error}")
-            file = paths.pretraining(config, dataset, method, seed) / "weights.safetensors"
-            with replacing(file) as temporary:
-                weights = network.carried_over().items()
-                save_file({k: v.detach().cpu().contiguous() for k, v in weights}, temporary)
-            write_json(
-                file.with_name("policy.json"),
-                {
-                    "dataset": dataset,
-                    "method": method,
-                    "seed": seed,
-                    **record,
-                    "weights_sha256": sha256(file),
-                    "fingerprint": pretraining_fingerprint(config, dataset, method),
-                    "seconds": time.perf_counter() - start,
-                },
-            )
-            policy = record["policy"]
-            sys.stderr.write(
-                f"{run}: pretrained with {policy['masked']} of {policy['superpixels']} "
-                f"superpixels masked, in {time.perf_counter() - start:.0f} s\n"
-            )
+                record = _pretrain_seed(build, bench, run, stages)
+            except Interrupted as signal:
+                print_line(
+                    f"{run}: pretraining stopped by {signal}; the state is saved, and the same "
+                    "command goes on from there"
+                )
+                sys.exit(TRY_AGAIN)
+            write_json(folders[seed] / RECORD, {**facts, **record, "fingerprint": fingerprint})
+            clear(folders[seed])
+    for seed in seeds:
+        publish(folders[seed], paths.pretraining(config, dataset, method, seed), last=RECORD)
 
 
-def pretrain(build: Callable[[], Any], bench: Bench, run: str) -> tuple[Inpainter, dict[str, Any]]:
+def _pretrain_seed(
+    build: Callable[[], Any], bench: Bench, run: str, stages: Stages
+) -> dict[str, Any]:
+    """Pretrain one seed and write its weights, none if it diverges; what policy.json says of it."""
+    start, file = time.perf_counter(), stages.folder / "weights.safetensors"
+    try:
+        network, record = pretrain(build, bench, run, stages)
+    except PretrainingDiverged as error:
+        # The run that would start from it is what counts as failed; everything else goes on.
+        message = f"its pretraining diverged: {error}"
+        print_line(f"{run}: {message}")
+        weights, record = {}, {"failure": {"kind": "diverged", "message": message}}
+    else:
+        weights = network.carried_over()
+    with replacing(file) as temporary:
+        contiguous = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
+        save_file(contiguous, temporary)
+    seconds = time.perf_counter() - start
+    if policy := record.get("policy"):
+        print_line(
+            f"{run}: pretrained with {policy['masked']} of {policy['superpixels']} superpixels "
+            f"masked, in {seconds:.0f} s"
+        )
+    return {**record, "weights_sha256": sha256(file), "seconds": seconds}
+
+
+def pretrain(
+    build: Callable[[], Any], bench: Bench, run: str, stages: Stages
+) -> tuple[Inpainter, dict[str, Any]]:
     """All four parts for one seed.
 
     Args:
         build: makes an inpainting network on the device, from torch's default generator.
         bench: images, settings, seed.
         run: what it is called in messages.
+        stages: what is done of them, after an interruption.
 
     Returns:
         The network trained under the policy that was found, and a record of how it was.
@@ -100,9 +126,11 @@ def pretrain(build: Callable[[], Any], bench: Bench, run: str) -> tuple[Inpainte
     settings, (learned, held_out) = bench.settings, bench.rows()
     shown = held_out[: settings.search_images]
     base, base_losses = train_inpainting(
-        build, bench, settings.base, _Progress(f"{run}: base network")
+        build, bench, settings.base, _Progress(f"{run}: base network"), stages.keeper("base")
     )
-    head, proxy_losses = train_jigsaw(base, bench, settings.base, _Progress(f"{run}: jigsaw"))
+    head, proxy_losses = train_jigsaw(
+        base, bench, settings.base, _Progress(f"{run}: jigsaw"), stages.keeper("jigsaw")
+    )
 
     def evaluate(policy: Policy) -> Losses:
         return Losses(
@@ -110,9 +138,10 @@ def pretrain(build: Callable[[], Any], bench: Bench, run: str) -> tuple[Inpainte
             proxy=evaluate_jigsaw(head, base, bench, policy, shown),
         )
 
-    reference = evaluate(settings.base)
+    asked = stages.remembered(evaluate)
+    reference = asked(settings.base)
     trials = search(
-        evaluate,
+        asked,
         reference,
         settings.superpixels,
         settings.trials,
@@ -120,7 +149,9 @@ def pretrain(build: Callable[[], Any], bench: Bench, run: str) -> tuple[Inpainte
         _Progress(f"{run}: search"),
     )
     chosen = best(trials).policy
-    network, losses = train_inpainting(build, bench, chosen, _Progress(f"{run}: network"))
+    network, losses = train_inpainting(
+        build, bench, chosen, _Progress(f"{run}: network"), stages.keeper("network")
+    )
     return network, {
         "policy": _shown(chosen),
         "base": {**_shown(settings.base), **asdict(reference)},

@@ -18,6 +18,7 @@ from workflow.device import autocast
 from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
 from workflow.training.pretraining.inpainting import Inpainter, hide
+from workflow.training.state import Keeper
 
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(4))))
 TILE_FEATURES = 512
@@ -65,7 +66,11 @@ def evaluate_jigsaw(
 
 
 def train_jigsaw(
-    network: Inpainter, bench: Bench, policy: Policy, report: Callable[[str], None]
+    network: Inpainter,
+    bench: Bench,
+    policy: Policy,
+    report: Callable[[str], None],
+    keeper: Keeper | None = None,
 ) -> tuple[Jigsaw, list[float]]:
     """Train a fresh head on a network in evaluation mode, which stays as it is.
 
@@ -85,6 +90,7 @@ def train_jigsaw(
         functools.partial(_loss, head, network, bench, policy, moved=True),
         lambda: evaluate_jigsaw(head, network, bench, policy, held_out),
         report,
+        keeper,
     )
     return head, losses
 

@@ -12,7 +12,7 @@ from tests.workflow.training.pretraining import small_network
 from workflow import fingerprint, paths
 from workflow.config_errors import ConfigError
 from workflow.data.errors import DataError
-from workflow.files import read_json, sha256
+from workflow.files import read_json, remove_tree, sha256
 from workflow.training.pretraining import pretrain as pretraining
 from workflow.training.pretraining.pretrain import pretrain_seeds
 from workflow.training.pretraining.search import Losses, objective
@@ -23,7 +23,10 @@ from workflow.training.train import train_seeds
 RUN = ("isic2017", "autosmim")
 
 
-def pretrain(config, *seeds):
+def pretrain(config, *seeds, anew=True):
+    """Pretrain seeds, from what an earlier call left of them only if `anew` is off."""
+    if anew:
+        remove_tree(config.results / "state")
     for count in config.methods["autosmim"].pretraining.superpixels:
         write_superpixels(config, *RUN, str(count))
     pretrain_seeds(config, *RUN, *seeds)
@@ -70,9 +73,9 @@ def test_policy_json_tells_all_of_it(folder, pretraining_config):
 def test_the_network_is_trained_again_with_the_best_policy(pretraining_config, monkeypatch):
     policies, train = [], pretraining.train_inpainting
 
-    def watched(build, bench, policy, report):
+    def watched(build, bench, policy, *rest):
         policies.append({"superpixels": policy.superpixels, "masked": policy.masked})
-        return train(build, bench, policy, report)
+        return train(build, bench, policy, *rest)
 
     monkeypatch.setattr(pretraining, "train_inpainting", watched)
     (folder,) = pretrain(pretraining_config, "0")
@@ -103,6 +106,7 @@ def test_other_splits_masks_and_labels_decide_nothing(folder, pretraining_config
     shutil.copytree(prepared / "train", kept)
     (tmp_path / pretraining_config.results / "data").unlink()
     shutil.copytree(kept, prepared / "train")
+    (prepared / "identity.txt").write_text("other data")
     for name in ("masks", "labels"):
         array = np.load(prepared / "train" / f"{name}.npy")
         np.save(prepared / "train" / f"{name}.npy", 1 - array)

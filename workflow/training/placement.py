@@ -1,0 +1,40 @@
+"""Where the state of a run lies: in a folder named by all that can change the run's result."""
+
+from pathlib import Path
+
+from workflow import paths
+from workflow.config import Config
+from workflow.device import available_cpus, choose_device, choose_precision
+from workflow.files import sha256
+from workflow.fingerprint import digest
+from workflow.training import state
+from workflow.training.record import processor
+
+
+def state_folder(
+    config: Config, dataset: str, method: str, seed: int | str, fingerprint: str
+) -> Path:
+    """The folder of one seed's state.
+
+    Args:
+        config: the resolved configuration.
+        dataset: key of the data set, which is prepared.
+        method: key of the method.
+        seed: of the run.
+        fingerprint: of protocol and code: of the run, or of its pretraining.
+    """
+    training, lock = config.training_for(dataset, method), Path("uv.lock")
+    device = choose_device(training)
+    values = [
+        state.LAYOUT,
+        fingerprint,
+        paths.identity(config, dataset).read_text(encoding="utf-8"),
+        sha256(lock) if lock.is_file() else None,
+        seed,
+        str(choose_precision(training, device)),
+    ]
+    if training.determinism == "strict":
+        # Another kind of processor may give other bits; so may another number of its threads.
+        threads = min(training.threads, available_cpus()) if device.type == "cpu" else None
+        values += [processor(device), threads]
+    return paths.state(config, dataset, method, seed) / digest(values)
