@@ -10,9 +10,7 @@ import sys
 # Module -> its arguments, and those that make it quick.
 ENGINE: dict[str, tuple[list[str], list[str]]] = {
     "benchmarks.step": ([], ["--quick"]),
-    "benchmarks.loader": ([], []),
     "benchmarks.saving": ([], ["--saves", "2"]),
-    "benchmarks.imports": ([], []),
     "benchmarks.drill": ([], ["--kills", "5"]),
 }
 

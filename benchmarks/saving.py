@@ -63,7 +63,7 @@ def _images(size: int, count: int, device: torch.device) -> DeviceImages:
 
 def _report(trainer: Trainer, folder: Path, saves: int, interval: float) -> None:
     keeper = Keeper(folder / NAME, interval)
-    plain, behind, copied, written = [], [], [], []
+    plain, behind, copied, written, first = [], [], [], [], 0.0
     _step(trainer)  # the first step is slower
     for save in range(saves + 1):
         plain.append(_step(trainer))

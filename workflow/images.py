@@ -1,5 +1,6 @@
-"""Prepared arrays on a device: uint8 kept there, turned into network input batch by batch."""
+"""Prepared arrays, kept as uint8 on the device or in host memory, given out batch by batch."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,10 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow.config_errors import ConfigError
 from workflow.data.arrays import Arrays
+
+# Of a GPU's free memory, what images may take; the network needs the rest.
+SHARE_OF_MEMORY = 0.25
 
 
 class Batch(NamedTuple):
+    """Some images on the device that computes.
+
+    Attributes:
+        images: uint8 `[B, C, H, W]`, C is 1 (OCT) or 3.
+        masks: uint8 `[B, H, W]`.
+        labels: float32 `[B, n_cls]`.
+    """
+
     images: Tensor
     masks: Tensor
     labels: Tensor
@@ -18,45 +31,96 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class DeviceImages:
-    """One split on a device.
+    """One split, for a device.
 
     Attributes:
         images: uint8 `[N, C, H, W]`, C is 1 (OCT) or 3.
         masks: uint8 `[N, H, W]`.
         labels: float32 `[N, n_cls]`.
         scale: what a pixel is divided by.
+        target: the device that computes, where the tensors do not lie on it.
     """
 
     images: Tensor
     masks: Tensor
     labels: Tensor
     scale: float
-
-    @property
-    def device(self):
-        return self.images.device
-
-    def batches(self, parts):
-        for rows in parts:
-            rows = rows.to(self.device)
-            yield Batch(self.images[rows], self.masks[rows], self.labels[rows])
+    target: torch.device | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def device(self) -> torch.device:
+        """The device that computes."""
+        return self.target or self.images.device
+
+    def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+        """The images of each part, int64 rows in host memory.
+
+        From host memory each part is on its way to the device while the one before is used.
+        """
+        waiting: Batch | None = None
+        for rows in parts:
+            coming = self._gather(rows)
+            if waiting is not None:
+                yield waiting
+            waiting = coming
+        if waiting is not None:
+            yield waiting
+
+    def _gather(self, rows: Tensor) -> Batch:
+        """Some rows; what lies in host memory is copied without waiting for it."""
+        chosen = (part[rows.to(part.device)] for part in (self.images, self.masks, self.labels))
+        if self.target is None or self.target == self.images.device:
+            return Batch(*chosen)
+        pinned = (part.pin_memory() for part in chosen)
+        return Batch(*(part.to(self.target, non_blocking=True) for part in pinned))
+
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images float32 `[B, 3, H, W]` (grey repeated), masks int64 `[B, H, W]`, labels."""
-        images = self.images[rows].float() / self.scale
-        return images.expand(-1, 3, -1, -1), self.masks[rows].long(), self.labels[rows]
+        images, masks, labels = self._gather(rows)
+        return (images.float() / self.scale).expand(-1, 3, -1, -1), masks.long(), labels
 
 
-def to_device(arrays: Arrays, normalize: str, device: torch.device, images_on='auto') -> DeviceImages:
-    """Copy a split to the device; `normalize` is `unit` (to [0, 1]) or `none` (0 to 255)."""
+def to_device(
+    arrays: Arrays, normalize: str, device: torch.device, images_on: str = "auto"
+) -> DeviceImages:
+    """A split for a device.
+
+    Args:
+        arrays: the split.
+        normalize: `unit` (to [0, 1]) or `none` (0 to 255).
+        device: what computes.
+        images_on: `device`, `host`, or `auto`: on the device if they fit.
+
+    Raises:
+        ConfigError: they are to be on the device, and do not fit.
+    """
     images = torch.from_numpy(np.array(arrays.images))
     images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(-1, 1)
+    masks = torch.from_numpy(np.array(arrays.masks))
+    labels = torch.from_numpy(np.array(arrays.labels, np.float32)).to(device)
+    place = _place(images.nbytes + masks.nbytes, device, images_on)
     return DeviceImages(
-        images=images.contiguous().to(device),
-        masks=torch.from_numpy(np.array(arrays.masks)).to(device),
-        labels=torch.from_numpy(np.array(arrays.labels, np.float32)).to(device),
+        images=images.contiguous().to(place),
+        masks=masks.to(place),
+        labels=labels,
         scale=255.0 if normalize == "unit" else 1.0,
+        target=device,
     )
+
+
+def _place(size: int, device: torch.device, images_on: str) -> torch.device:
+    """Where images of so many bytes are kept."""
+    if device.type != "cuda" or images_on == "host":
+        return torch.device("cpu")
+    room = int(torch.cuda.mem_get_info(device)[0] * SHARE_OF_MEMORY)
+    if size <= room:
+        return device
+    if images_on == "device":
+        raise ConfigError(
+            f"training.images_on: found device, but the images take {size / 1e9:.1f} GB and "
+            f"{room / 1e9:.1f} GB of the GPU's memory may be theirs; use auto or host"
+        )
+    return torch.device("cpu")

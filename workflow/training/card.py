@@ -20,6 +20,7 @@ from workflow.config_sections import Method
 from workflow.device import choose_device, choose_precision, computing
 from workflow.images import DeviceImages
 from workflow.methods import build_method
+from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 
 # Image size, lesion types and labels of the paper's two kinds of data.
@@ -107,10 +108,14 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
 def _timed(trainer: Trainer, steps: int) -> Iterator[float]:
     """Seconds of each of some steps, the first of which warms up."""
     trainer.model.train()
-    rows = torch.arange(len(trainer.splits.train))
+    split = trainer.splits.train
+    motions = draw_motions(
+        len(split), split.images.shape[-2:], trainer.training.augmentation, torch.Generator()
+    ).to(trainer.device)
     for _ in range(steps + 1):
         start = time.perf_counter()
-        trainer.step(0, rows).sum().item()  # waits for the device
+        (batch,) = split.batches([torch.arange(len(split))])
+        trainer.step(0, batch, motions).sum().item()  # waits for the device
         yield time.perf_counter() - start
 
 

@@ -97,7 +97,7 @@ class Watch:
         step, loss = self._now
         gradients = [p.grad for p in parameters if p.grad is not None]
         # One pass over all gradients; a sum of squares is finite if, and only if, it means well.
-        norms = iter(torch._foreach_norm(gradients) if gradients else ())
+        norms = iter(torch._foreach_norm(gradients) if gradients else ())  # pyright: ignore
         values = [loss, *(next(norms) if p.grad is not None else self._one for p in parameters)]
         wrong = ~torch.stack(values).isfinite()
         first = wrong.any() & (self.found == 0)

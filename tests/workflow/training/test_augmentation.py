@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from workflow.protocol import Augmentation
-from workflow.training.augmentation import augment
+from workflow.training import augmentation as moving
 
 SIZES = [(16, 16), (17, 17), (12, 20), (21, 9), (224, 224)]
 OFF = {"rotation": 0.0, "horizontal_flip": 0.0, "vertical_flip": 0.0}
@@ -24,6 +24,12 @@ def batch(height, width, *, count=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(count, 3, height, width, generator=generator)
     return images, torch.randint(0, 4, (count, height, width), generator=generator)
+
+
+def augment(images, masks, augmentation, generator):
+    """Draw and move at once; images may be floats, and are not scaled."""
+    motions = moving.draw_motions(len(images), images.shape[-2:], augmentation, generator)
+    return moving.augment(images, masks, motions, 1.0)
 
 
 def augmented(images, masks, *, seed=0, **changes):

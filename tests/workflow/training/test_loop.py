@@ -12,7 +12,6 @@ from workflow.device import computing
 from workflow.images import DeviceImages
 from workflow.protocol import overlaid
 from workflow.training.augmentation import draw_motions
-from workflow.training.divergence import TrainingDiverged
 from workflow.training.loop import Splits, Trainer, Validation, shuffled, stream
 from workflow.training.progress import Epoch
 from workflow.training.record import weights_hash

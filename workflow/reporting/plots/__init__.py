@@ -102,7 +102,9 @@ def plot_runs(config: Config, key: str) -> list[Run]:
     if of == "printed":
         found = printed_runs(config)
     elif of == "ablations":
-        found = [run for table in ablation_tables(config) for run in cells.table_runs(config, table)]
+        found = [
+            run for table in ablation_tables(config) for run in cells.table_runs(config, table)
+        ]
     else:
         found = [run for run in _compared(config) if of in ("methods", *_tasks(config, run))]
     if PLOTS[key].reads == "records":
@@ -132,7 +134,10 @@ def plot_fingerprint(config: Config, key: str) -> str:
     values = [
         PLOTS[key],
         [config.tables[table].model_dump() for table in _of_results(config)],
-        [(*run, *fingerprint.titles(config, *run), config.methods[run.method].model_dump()) for run in runs],
+        [
+            (*run, *fingerprint.titles(config, *run), config.methods[run.method].model_dump())
+            for run in runs
+        ],
         config.evaluation.model_dump(exclude={"batch_size"}),
         config.statistics.model_dump(),
         notices(config, runs),

@@ -55,32 +55,45 @@ def pretrain_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
     fingerprint = pretraining_fingerprint(config, dataset, method)
     folders = {s: state_folder(config, dataset, method, s, fingerprint) for s in seeds}
     left = [seed for seed in seeds if not (folders[seed] / RECORD).is_file()]
-    with Interruption() as interruption, computing(training):
-        if left:
-            settings, device = pretraining_of(config, method), choose_device(training)
-            pool = Pool.on(
-                device,
-                training_images(config, dataset, method),
-                {k: load_superpixels(config, dataset, method, k) for k in settings.superpixels},
-            )
-            build = functools.partial(_build, config, dataset, method, device)
-        for seed in left:
-            run = f"{dataset} {method} seed {seed}"
-            bench = Bench(pool, settings, choose_precision(training, device), int(seed))
-            stages = Stages(folders[seed], training.save_seconds, lambda: interruption.asked)
-            facts = {"dataset": dataset, "method": method, "seed": int(seed)}
-            try:
-                record = _pretrain_seed(build, bench, run, stages)
-            except Interrupted as signal:
-                print_line(
-                    f"{run}: pretraining stopped by {signal}; the state is saved, and the same "
-                    "command goes on from there"
-                )
-                sys.exit(TRY_AGAIN)
-            write_json(folders[seed] / RECORD, {**facts, **record, "fingerprint": fingerprint})
-            clear(folders[seed])
+    if left:
+        with Interruption() as interruption, computing(training):
+            _pretrain(config, dataset, method, {s: folders[s] for s in left}, interruption)
     for seed in seeds:
         publish(folders[seed], paths.pretraining(config, dataset, method, seed), last=RECORD)
+
+
+def _pretrain(
+    config: Config,
+    dataset: str,
+    method: str,
+    folders: dict[str, Path],
+    interruption: Interruption,
+) -> None:
+    """Pretrain seeds one after the other, each into its folder of states."""
+    training, settings = config.training_for(dataset, method), pretraining_of(config, method)
+    device = choose_device(training)
+    pool = Pool.on(
+        device,
+        training_images(config, dataset, method),
+        {k: load_superpixels(config, dataset, method, k) for k in settings.superpixels},
+    )
+    build = functools.partial(_build, config, dataset, method, device)
+    for seed, folder in folders.items():
+        run = f"{dataset} {method} seed {seed}"
+        bench = Bench(pool, settings, choose_precision(training, device), int(seed))
+        stages = Stages(folder, training.save_seconds, lambda: interruption.asked)
+        try:
+            record = _pretrain_seed(build, bench, run, stages)
+        except Interrupted as signal:
+            print_line(
+                f"{run}: pretraining stopped by {signal}; the state is saved, and the same command "
+                "goes on from there"
+            )
+            sys.exit(TRY_AGAIN)
+        facts = {"dataset": dataset, "method": method, "seed": int(seed)}
+        fingerprint = pretraining_fingerprint(config, dataset, method)
+        write_json(folder / RECORD, {**facts, **record, "fingerprint": fingerprint})
+        clear(folder)
 
 
 def _pretrain_seed(

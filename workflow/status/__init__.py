@@ -1,0 +1,1 @@
+"""Where a reproduction stands: `python -m workflow.status`, from files alone, while jobs run."""
