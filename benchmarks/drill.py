@@ -1,10 +1,10 @@
-"""Is a run that is killed again and again the same as one that is not? `python -m benchmarks.drill`.
+"""Is a run that is killed again and again the same as one that is not?
 
-Trains a short run on phantom images without interruption, and once more while it is killed at
-random moments (some of them while its state is being written, most by SIGKILL, the others by the
-signals that ask it to stop) and started again. Weights, history and test results must be the same
-bits; the exit code is 1 if they are not. States are saved after every step, far more often than
-usual, so that many kills hit a save. Runs on a GPU where there is one.
+`python -m benchmarks.drill` trains a short run on phantom images without interruption, and once
+more while it is killed at random moments (some of them while its state is being written, most by
+SIGKILL, the others by the signals that ask it to stop) and started again. Weights, history and test
+results must be the same bits; the exit code is 1 if they are not. States are saved after every
+step, far more often than usual, so that many kills hit a save. Runs on a GPU where there is one.
 """
 
 import argparse
@@ -145,7 +145,7 @@ def _until_done(config: Config, method: str) -> None:
 
 
 def _kill_once(config: Config, given: argparse.Namespace, chance: random.Random) -> str | None:
-    """Start the run and kill it at a random moment; how it was killed, None if it was done first."""
+    """Start the run and kill it at a random moment; how, or None if it was done before."""
     states = paths.state(config, DATASET, given.method, SEED)
     asked = chance.random() < 0.25
     by = chance.choice(SIGNALS) if asked else signal.SIGKILL

@@ -86,11 +86,12 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
     """
     training = config.training_for("isic2017", method)
     device, definition = choose_device(training), config.datasets["isic2017"]
-    size, batch = definition.image_size, training.batch_size
+    size, batch, labels = definition.image_size, training.batch_size, len(definition.labels)
+    count = max(batch, labels)  # weights of the loss need an image of every label
     images = DeviceImages(
-        images=torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, device=device),
-        masks=torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=device),
-        labels=torch.eye(len(definition.labels), device=device).repeat(batch, 1)[:batch],
+        images=torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, device=device),
+        masks=torch.randint(0, 2, (count, size, size), dtype=torch.uint8, device=device),
+        labels=torch.eye(labels, device=device).repeat(count, 1)[:count],
         scale=255.0,
     )
     with computing(training):
@@ -112,10 +113,11 @@ def _timed(trainer: Trainer, steps: int) -> Iterator[float]:
     motions = draw_motions(
         len(split), split.images.shape[-2:], trainer.training.augmentation, torch.Generator()
     ).to(trainer.device)
+    rows = torch.arange(trainer.training.batch_size)
     for _ in range(steps + 1):
         start = time.perf_counter()
-        (batch,) = split.batches([torch.arange(len(split))])
-        trainer.step(0, batch, motions).sum().item()  # waits for the device
+        (batch,) = split.batches([rows])
+        trainer.step(0, batch, motions[rows]).sum().item()  # waits for the device
         yield time.perf_counter() - start
 
 
