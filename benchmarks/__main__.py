@@ -10,6 +10,9 @@ import sys
 # Module -> its arguments, and those that make it quick.
 ENGINE: dict[str, tuple[list[str], list[str]]] = {
     "benchmarks.step": ([], ["--quick"]),
+    "benchmarks.together": ([], ["--quick"]),
+    "benchmarks.loader": ([], ["--quick"]),
+    "benchmarks.imports": ([], ["--starts", "1"]),
     "benchmarks.saving": ([], ["--saves", "2"]),
     "benchmarks.drill": ([], ["--kills", "5"]),
 }

@@ -73,6 +73,38 @@ class PlainStep:
         return loss.item()
 
 
+def moved(image: Tensor, mask: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """One uint8 image `[C, H, W]` and its mask `[H, W]`, moved pixel by pixel.
+
+    Args:
+        image: one of them; what comes from outside is 0.
+        mask: its mask; nearest neighbour.
+        motion: `[2, 3]`, from coordinates of the output to those of the input, from -1 to 1.
+
+    Returns:
+        Float32 `[C, H, W]` in [0, 1], and int64 `[H, W]`.
+    """
+    height, width = mask.shape
+    y = (torch.arange(height, device=mask.device) * 2 + 1) / height - 1
+    x = (torch.arange(width, device=mask.device) * 2 + 1) / width - 1
+    places = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)  # [H, W, (x, y)]
+    sides = torch.tensor([width, height], device=mask.device)
+    source = ((places @ motion[:, :2].T + motion[:, 2] + 1) * sides - 1) / 2
+
+    def read(values: Tensor, at: Tensor) -> Tensor:
+        inside = ((at >= 0) & (at < sides)).all(-1)
+        column, row = at.clamp(min=0).minimum(sides - 1).long().unbind(-1)
+        return values[..., row, column] * inside
+
+    corner, pixels = source.floor(), image.float() / 255
+    right, down = (source - corner).unbind(-1)
+    total = torch.zeros_like(pixels)
+    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        share = (right if dx else 1 - right) * (down if dy else 1 - down)
+        total += share * read(pixels, corner + torch.tensor([dx, dy], device=mask.device))
+    return total, read(mask, source.round()).long()
+
+
 class PngImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Images and masks in PNG files, one of each per image.
 

@@ -1,12 +1,15 @@
 """What a training step of ResFormer costs: `python -m benchmarks.step [--quick]`.
 
 Prints, all measured in this one run and on whatever device the configuration chooses:
-  machine     rates of matrix products and of copies
-  step        the engine against a plain implementation (`plain.py`): steps of both alternate, and
-              the fastest of each counts, because a busy machine disturbs the others
+  machine     rates of matrix products and of copies, and the number format
+  step        the engine against a plain implementation (`plain.py`): steps of both alternate; times
+              are medians, and the ratio is the median of the turns' ratios
+  strict      what `determinism: strict` costs against `fast`, in the same turns
+  phases      where a step of the engine goes
   roofline    FLOPs and bytes that a step needs, what they would take, and what is reached
   taps        what skipping taps that only see padding would save in the DFE
-  agreement   losses of both over many steps from the same weights, on the same batches
+  agreement   losses of both over many steps from the same weights, on the same images, which each
+              moves in its own way
 Takes half an hour on two cores; `--quick` takes small images and a minute, and measures nothing
 worth citing.
 """
@@ -15,27 +18,24 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import median
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from benchmarks import plain, taps
+from benchmarks.cases import METHODS, SIZES, Case, drawn, engine, lesions, plain_step
 from benchmarks.roofline import Machine, Needs, measure, needs
 from workflow.anchors import flops
-from workflow.config import Config, load_config
 from workflow.device import choose_device, choose_precision, computing
 from workflow.images import DeviceImages
 from workflow.methods import build_method
-from workflow.training.augmentation import augment, draw_motions
-from workflow.training.loop import Splits, Trainer
+from workflow.training.augmentation import augment
+from workflow.training.profiling import Profile
 
-METHODS = ("resformer_seq", "resformer_par")
-# The paper's sizes, and whose outputs a network of that size has.
-SIZES = {96: "isic2017", 224: "isic2017", 512: "retouch_cirrus"}
 # A plain step at 512 with the paper's batch of 8 takes minutes and 60 GB on a processor.
 CPU_BATCH = {512: 2}
 TARGET = {"cpu": 3.0, "cuda": 4.0}
@@ -44,175 +44,197 @@ TARGET = {"cpu": 3.0, "cuda": 4.0}
 # nothing but rounding (a bias of keys, say), so what is compared has a small learning rate.
 TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (1e-2, 5e-2)}
 AGREEMENT_RATE, AGREEMENT_SIZE = 1e-5, 64
-IMAGES = 24
-
-
-class Case(NamedTuple):
-    """One setting: a method, the data set whose outputs it has, image size, batch size."""
-
-    method: str
-    dataset: str
-    size: int
-    batch: int
-
-    def config(self, **training: Any) -> Config:
-        """The paper's protocol at this size, with some keys of `training` replaced."""
-        loss = {"class_weights": "none"}  # the random labels have no prevalence
-        changes = {"batch_size": self.batch, "threads": 64, "loss": loss, **training}
-        overrides = {
-            "select": {"datasets": [self.dataset], "methods": [self.method]},
-            "datasets": {self.dataset: {"image_size": self.size}},
-            "training": changes,
-        }
-        return load_config(overrides=overrides)
+PROFILED = 3  # steps, of which the first is not counted
 
 
 class Times(NamedTuple):
-    """Seconds of the fastest step on the clock, and of the processor."""
+    """Seconds of steps on the clock, and of the processor, turn by turn."""
 
-    wall: float
-    processor: float
-
-
-def lesions(case: Case, device: torch.device) -> DeviceImages:
-    """Images with blobs of other brightness, and the masks of those: as hard as an easy lesion."""
-    generator = torch.Generator().manual_seed(0)
-    data = case.config().datasets[case.dataset]
-    coarse = torch.randn(IMAGES, len(data.lesions), 6, 6, generator=generator)
-    fields = F.interpolate(coarse, size=case.size, mode="bicubic")
-    height, kind = fields.max(dim=1)
-    masks = torch.where(height > 0.8, kind + 1, 0)
-    noise = torch.randn(IMAGES, 3, case.size, case.size, generator=generator)
-    tint = torch.rand(IMAGES, 3, 1, 1, generator=generator)
-    images = 90 + 60 * tint + 40 * masks.unsqueeze(1) / masks.max() + 12 * noise
-    labels = torch.randint(0, 2, (IMAGES, len(data.labels)), generator=generator)
-    return DeviceImages(
-        images=images.clamp(0, 255).to(torch.uint8).to(device),
-        masks=masks.to(torch.uint8).to(device),
-        labels=labels.float().to(device),
-        scale=255.0,
-    )
+    wall: list[float]
+    processor: list[float]
 
 
-def engine(case: Case, images: DeviceImages, precision: torch.dtype, **training: Any) -> Trainer:
-    """The engine with freshly drawn weights, always the same."""
-    config = case.config(**training)
-    protocol = config.training_for(case.dataset, case.method)
-    trainer = Trainer(
-        lambda: build_method(config, case.dataset, case.method),
-        Splits(images, images),
-        protocol,
-        seed=0,
-        precision=precision,
-        validation_batch=case.batch,
-    )
-    trainer.model.train()
-    return trainer
+class Phases(Profile):
+    """Seconds of each phase; waits for the device, so that no phase pays for another."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """What runs inside belongs to this phase."""
+        return self._timed(name)
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        wait_for(self.device)
+        start = time.perf_counter()
+        yield
+        wait_for(self.device)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def plain_step(case: Case, device: torch.device, **training: Any) -> plain.PlainStep:
-    """The plain implementation with the same weights."""
-    config = case.config(**training)
-    torch.manual_seed(0)
-    network = build_method(config, case.dataset, case.method)
-    return plain.PlainStep(network, config.training_for(case.dataset, case.method), device)
+class Agreement(NamedTuple):
+    """How far the engine is from the plain implementation, in each step."""
+
+    losses: list[float]  # relative difference
+    pixels: float  # largest difference of an augmented image, of 1
+    labels: int  # pixels of augmented masks that differ
 
 
-def drawn(case: Case, images: DeviceImages, generator: torch.Generator) -> tuple[Any, Tensor]:
-    """A batch as the engine draws it, and the motions of its images."""
-    rows = torch.randperm(len(images), generator=generator)[: case.batch]
-    augmentation = case.config().training.augmentation
-    motions = draw_motions(case.batch, images.images.shape[-2:], augmentation, generator)
-    return next(iter(images.batches([rows]))), motions.to(images.device)
+def wait_for(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
-def timed(work: dict[str, Callable[[], object]], steps: int) -> dict[str, Times]:
-    """The fastest of some steps of each, taking turns; the first of each is not counted."""
-    wall: dict[str, list[float]] = {name: [] for name in work}
-    processor: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(steps + 1):
+def timed(work: Mapping[str, Callable[[], object]], steps: int) -> dict[str, Times]:
+    """Some steps of each, taking turns; the first of each is not counted."""
+    times = {name: Times([], []) for name in work}
+    for turn in range(steps + 1):
         for name, step in work.items():
             start, spent = time.perf_counter(), time.process_time()
             step()
-            wall[name].append(time.perf_counter() - start)
-            processor[name].append(time.process_time() - spent)
-    return {name: Times(min(wall[name][1:]), min(processor[name][1:])) for name in work}
+            if turn:
+                times[name].wall.append(time.perf_counter() - start)
+                times[name].processor.append(time.process_time() - spent)
+    return times
 
 
-def compare(case: Case, device: torch.device, precision: torch.dtype, steps: int) -> dict:
-    """Times of a step of both implementations, loading included."""
+def ratio(above: list[float], below: list[float]) -> float:
+    """The median of the turns' ratios: what disturbs a turn disturbs both."""
+    return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def compare(
+    case: Case, device: torch.device, precision: torch.dtype, steps: int
+) -> tuple[dict[str, Times], dict[str, float]]:
+    """Times of a step of plain, strict and fast, loading included; a strict step's phases."""
     images = lesions(case, device)
     generator = torch.Generator().manual_seed(1)
-    trainer, slow = engine(case, images, precision), plain_step(case, device)
+    phases = Phases(device)
 
-    def ours() -> None:
-        batch, motions = drawn(case, images, generator)
-        trainer.step(0, batch, motions).sum().item()  # waits for the device
+    def ours(determinism: str, profile: Profile | None = None) -> Callable[[], None]:
+        training = case.config(determinism=determinism).training
+        with computing(training):
+            trainer = engine(case, images, precision, profile, determinism=determinism)
 
+        def step() -> None:
+            with computing(training):
+                with trainer.profile.phase("data"):
+                    given = drawn(case, images, generator)
+                trainer.step(0, given.batch, given.motions).sum().item()  # waits for the device
+
+        return step
+
+    slow, default = plain_step(case, device), case.config(determinism="fast").training
+    augmentation = default.augmentation
     with tempfile.TemporaryDirectory() as folder:
         files = plain.PngImages(
-            Path(folder),
-            images.images,
-            images.masks,
-            images.labels,
-            case.config().training.augmentation,
+            Path(folder), images.images, images.masks, images.labels, augmentation
         )
         loader = plain.batches(files, case.batch, device)
-        return timed({"plain": lambda: slow(*next(loader)), "engine": ours}, steps)
+
+        def theirs() -> None:
+            with computing(default):
+                slow(*next(loader))
+
+        work = {"plain": theirs, "strict": ours("strict"), "fast": ours("fast")}
+        times = timed(work, steps)
+    work.clear()  # frees their memory
+    step = ours("strict", phases)
+    step()
+    phases.seconds.clear()
+    for _ in range(PROFILED - 1):
+        step()
+    return times, phases.seconds
 
 
-def differences(
-    case: Case, device: torch.device, precision: torch.dtype, steps: int
-) -> list[float]:
-    """Relative difference of the engine's loss from the plain one, in each step.
+def differences(case: Case, device: torch.device, precision: torch.dtype, steps: int) -> Agreement:
+    """Difference of the engine's losses and augmented images from the plain ones.
 
-    Weights, order, augmentation and stochastic depth are the same; the rate is constant.
+    Weights, order, motions and stochastic depth are the same; the rate is constant.
     """
     changes = {"learning_rate": AGREEMENT_RATE, "schedule": "constant"}
     images, generator = lesions(case, device), torch.Generator().manual_seed(2)
     trainer, slow = engine(case, images, precision, **changes), plain_step(case, device, **changes)
-    found = []
+    losses, pixels, labels = [], 0.0, 0
     for step in range(steps):
-        batch, motions = drawn(case, images, generator)
+        rows, batch, motions = drawn(case, images, generator)
         torch.manual_seed(step)
         fast = trainer.step(step, batch, motions)[0].item()
-        moved, masks = augment(batch.images, batch.masks, motions, images.scale)
+        ours, our_masks = augment(batch.images, batch.masks, motions, images.scale)
+        theirs, their_masks = _moved(images, rows, motions)
+        pixels = max(pixels, (ours - theirs).abs().max().item())
+        labels += int((our_masks != their_masks).sum())
         torch.manual_seed(step)
-        exact = slow(moved.contiguous(), masks, batch.labels)
-        found.append(abs(fast - exact) / abs(exact))
-    return found
+        exact = slow(theirs, their_masks, images.labels[rows.to(device)])
+        losses.append(abs(fast - exact) / abs(exact))
+    return Agreement(losses, pixels, labels)
+
+
+def _moved(
+    images: DeviceImages, rows: torch.Tensor, motions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images of these rows and their masks, moved one by one."""
+    pairs = [
+        plain.moved(images.images[row], images.masks[row], motion)
+        for row, motion in zip(rows.tolist(), motions, strict=True)
+    ]
+    moved, masks = zip(*pairs, strict=True)
+    return torch.stack(moved), torch.stack(masks)
 
 
 # ---- printing
 
 
-def print_machine(machine: Machine, device: torch.device) -> None:
-    """Peaks that everything else is held against."""
+def print_machine(machine: Machine, device: torch.device, precision: torch.dtype) -> None:
+    """Peaks that everything else is held against, and the format that `auto` chose."""
+    chosen = str(precision).removeprefix("torch.")
+    why = "" if precision == torch.bfloat16 else " (no bf16 in hardware, or not asked for)"
     print(
         f"machine     {device}, {torch.get_num_threads()} threads: "
         f"{machine.bf16 / 1e9:.0f} GFLOP/s in bf16, {machine.float32 / 1e9:.0f} in float32, "
-        f"{machine.bandwidth / 1e9:.1f} GB/s"
+        f"{machine.bandwidth / 1e9:.1f} GB/s; the engine computes in {chosen}{why}"
     )
 
 
-def print_step(
-    case: Case, times: dict[str, Times], need: Needs, machine: Machine, kind: str
-) -> None:
-    """Step times, their ratio, and the roofline of one setting."""
-    slow, fast = times["plain"], times["engine"]
-    ratio, target = slow.wall / fast.wall, TARGET[kind]
-    compute, memory = need.flops / machine.bf16, need.bytes / machine.bandwidth
-    least = max(compute, memory)
+def print_step(case: Case, times: dict[str, Times], kind: str) -> None:
+    """Step times and their ratios."""
+    slow, strict, fast = times["plain"], times["strict"], times["fast"]
+    faster, target = ratio(slow.wall, strict.wall), TARGET[kind]
     print(
-        f"step        {case.method} {case.size}, batch {case.batch}: plain {slow.wall * 1e3:.0f} "
-        f"ms, engine {fast.wall * 1e3:.0f} ms, {ratio:.2f} times as fast (processor time "
-        f"{slow.processor / fast.processor:.2f}); target {target:.0f}: "
-        f"{'met' if ratio >= target else 'not met'}\n"
+        f"step        {case.method} {case.size}, batch {case.batch}: plain "
+        f"{median(slow.wall) * 1e3:.0f} ms, engine {median(strict.wall) * 1e3:.0f} ms, "
+        f"{faster:.2f} times as fast (processor time {ratio(slow.processor, strict.processor):.2f})"
+        f"; target {target:.0f}: {'met' if faster >= target else 'not met'}\n"
+        f"strict      {median(strict.wall) * 1e3:.0f} ms, fast {median(fast.wall) * 1e3:.0f} ms: "
+        f"strict costs {ratio(strict.wall, fast.wall) - 1:+.1%}"
+    )
+
+
+def print_phases(seconds: dict[str, float]) -> None:
+    """Where a step goes."""
+    whole = sum(seconds.values())
+    shares = ", ".join(f"{name} {spent / whole:.1%}" for name, spent in seconds.items())
+    print(f"phases      {shares}")
+
+
+def print_roofline(
+    times: dict[str, Times], need: Needs, machine: Machine, precision: torch.dtype
+) -> None:
+    """What a step needs, and how near both come to what the machine can do."""
+    slow, fast = median(times["plain"].wall), median(times["strict"].wall)
+    peak, name = (
+        (machine.bf16, "bf16") if precision == torch.bfloat16 else (machine.float32, "float32")
+    )
+    compute, memory = need.flops / peak, need.bytes / machine.bandwidth
+    print(
         f"roofline    {need.flops / 1e9:.0f} GFLOP and {need.bytes / 1e9:.1f} GB a step: at least "
         f"{compute * 1e3:.0f} ms and {memory * 1e3:.0f} ms; engine reaches "
-        f"{need.flops / fast.wall / 1e9:.0f} GFLOP/s, {need.flops / fast.wall / machine.bf16:.0%} "
-        f"of the bf16 peak; plain {need.flops / slow.wall / machine.float32:.0%} of the float32 "
-        f"peak; no engine could be more than {slow.wall / least:.1f} times as fast as plain here",
+        f"{need.flops / fast / 1e9:.0f} GFLOP/s, {need.flops / fast / peak:.0%} of the {name} "
+        f"peak; plain {need.flops / slow / machine.float32:.0%} of the float32 peak; no engine "
+        f"could be more than {slow / max(compute, memory):.1f} times as fast as plain here",
         flush=True,
     )
 
@@ -232,14 +254,16 @@ def print_agreement(case: Case, device: torch.device, steps: int) -> bool:
     """Differences of the losses in both formats; whether they are within the tolerance."""
     kept = True
     for precision, (at_first, later) in TOLERANCE.items():
-        found = differences(case, device, precision, steps)
-        within = found[0] <= at_first and max(found) <= later
+        losses, pixels, labels = differences(case, device, precision, steps)
+        within = losses[0] <= at_first and max(losses) <= later
         kept = kept and within
         print(
             f"agreement   {case.method} {case.size}, {str(precision).removeprefix('torch.')}: "
-            f"losses of {steps} steps differ from plain float32 by {found[0]:.1e} at first, "
-            f"{max(found):.1e} at most, {sum(found) / steps:.1e} in the mean; tolerance "
-            f"{at_first:g} at first and {later:g} later: {'kept' if within else 'BROKEN'}",
+            f"losses of {steps} steps differ from plain float32 by {losses[0]:.1e} at first, "
+            f"{max(losses):.1e} at most, {sum(losses) / steps:.1e} in the mean; tolerance "
+            f"{at_first:g} at first and {later:g} later: {'kept' if within else 'BROKEN'}; the "
+            f"same images in the same order, moved alike to {pixels:.0e}, and {labels} of "
+            f"{steps * case.batch * case.size**2} pixels of masks differ",
             flush=True,
         )
     return kept
@@ -261,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="images of 64 pixels, few steps")
-    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--sizes", type=int, nargs="*", choices=SIZES, default=[224, 512])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--steps", type=int, default=5, help="of each, one more is not counted")
     parser.add_argument("--agreement", type=int, default=50, help="steps to compare losses over")
@@ -280,20 +304,24 @@ def main() -> int:
         batches = dict.fromkeys(given.sizes, training.batch_size)
     if given.quick:
         batches = {64: 2}
+    kept = True
     with computing(training):
         machine = measure(device)
         for size, batch in batches.items():
             for method in given.methods:
                 case = Case(method, SIZES.get(size, "isic2017"), size, batch)
-                times = compare(case, device, precision, steps)
+                times, phases = compare(case, device, precision, steps)
                 machine = Machine(*map(max, machine, measure(device)))  # the least disturbed
-                print_machine(machine, device)
-                print_step(case, times, _needs(case, device, precision), machine, device.type)
-                print_taps(case, times["engine"].wall, precision, device)
-        batch = 2 if given.quick else training.batch_size
-        small = Case(METHODS[0], "isic2017", AGREEMENT_SIZE, batch)
-        kept = [print_agreement(small._replace(method=m), device, agreement) for m in given.methods]
-    return int(not all(kept))
+                print_machine(machine, device, precision)
+                print_step(case, times, device.type)
+                print_phases(phases)
+                print_roofline(times, _needs(case, device, precision), machine, precision)
+                print_taps(case, median(times["strict"].wall), precision, device)
+        small = Case(METHODS[0], "isic2017", AGREEMENT_SIZE, 2 if given.quick else 8)
+        if agreement:
+            for method in given.methods:
+                kept &= print_agreement(small._replace(method=method), device, agreement)
+    return int(not kept)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import plain, taps
+from benchmarks.cases import Case, lesions
 from benchmarks.roofline import PASSES, needs
-from benchmarks.step import TOLERANCE, Case, differences, lesions
+from benchmarks.step import TOLERANCE, differences, ratio
 from resformer.prediction import Prediction
 from tests.workspace import ROOT, environment
 from workflow.device import computing
+from workflow.training.augmentation import augment, draw_motions
 
 CPU = torch.device("cpu")
 
@@ -29,8 +31,10 @@ def test_losses_agree_with_the_plain_implementation(method, precision):
     with computing(case.config(threads=1).training):
         found = differences(case, CPU, precision, steps=3)
     first, later = TOLERANCE[precision]
-    assert found[0] <= first
-    assert max(found) <= later
+    assert found.losses[0] <= first
+    assert max(found.losses) <= later
+    assert found.pixels < 1e-4
+    assert found.labels <= 3  # where a place lies between two pixels, rounding decides
 
 
 def test_other_weights_do_not_agree(monkeypatch):
@@ -46,7 +50,25 @@ def test_other_weights_do_not_agree(monkeypatch):
 
     monkeypatch.setattr(plain.PlainStep, "__init__", other)
     with computing(case.config(threads=1).training):
-        assert differences(case, CPU, torch.float32, 1)[0] > TOLERANCE[torch.bfloat16][0]
+        found = differences(case, CPU, torch.float32, 1)
+        assert found.losses[0] > TOLERANCE[torch.bfloat16][0]
+
+
+def test_a_turned_image_of_another_shape_is_moved_alike():
+    generator = torch.Generator().manual_seed(0)
+    augmentation = Case("resformer_seq", "isic2017", 32, 2).config().training.augmentation
+    images = torch.randint(0, 256, (6, 3, 20, 32), generator=generator, dtype=torch.uint8)
+    masks = torch.randint(0, 4, (6, 20, 32), generator=generator, dtype=torch.uint8)
+    motions = draw_motions(6, images.shape[-2:], augmentation, generator)
+    ours, our_masks = augment(images, masks, motions, 255.0)
+    pairs = [plain.moved(*one) for one in zip(images, masks, motions, strict=True)]
+    theirs, their_masks = (torch.stack(part) for part in zip(*pairs, strict=True))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+    assert (our_masks != their_masks).sum() <= 3
+
+
+def test_the_ratio_is_that_of_the_middle_turn():
+    assert ratio([10, 30, 40], [5, 3, 20]) == 2
 
 
 def test_pngs_hold_the_images_and_masks(tmp_path):
@@ -94,6 +116,20 @@ def test_the_benchmark_prints_every_line():
     assert done.returncode == 0, done.stderr[-4000:]
     lines = done.stdout.splitlines()
     titles = [line.split()[0] for line in lines]
-    assert titles == ["machine", "step", "roofline", "taps", "agreement", "agreement"]
+    parts = ["machine", "step", "strict", "phases", "roofline", "taps"]
+    assert titles == [*parts, "agreement", "agreement"]
     assert re.search(r"[\d.]+ times as fast .*; target 3: (not )?met$", lines[1])
-    assert all(line.endswith("kept") for line in lines[-2:])
+    assert re.search(r"strict costs [+-][\d.]+%$", lines[2])
+    shares = re.findall(r"(\S+) ([\d.]+)%", lines[3])
+    names = ["data", "augment", "forward", "loss", "backward+optimiser"]
+    assert [name for name, _ in shares] == names
+    assert sum(float(share) for _, share in shares) == pytest.approx(100, abs=0.3)
+    assert all(": kept;" in line for line in lines[-2:])
+
+
+def test_seeds_at_once_have_the_bits_of_seeds_one_by_one():
+    command = [sys.executable, "-m", "benchmarks.together", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "2 seeds of 2 steps on " in done.stdout
+    assert done.stdout.endswith("the weights have the same bits\n")

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,21 @@ def test_the_small_run_makes_tables_figures_and_report(finished: Path) -> None:
     }  # fmt: skip
     index = (results / "report" / "index.html").read_text()
     assert "demo: phantom data, not comparable with the paper" in index
+
+
+def test_snakemake_has_a_report_of_its_own_without_a_network(finished: Path) -> None:
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    said = snakemake(finished, *SMALL, "--report", "own.zip", **nowhere)
+    assert said.returncode == 0, said.stdout[-4000:]
+    with zipfile.ZipFile(finished / "own.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        page = archive.read("own/report.html").decode()
+    shown = {f"table_{key}.{suffix}" for key in TABLES for suffix in ("html", "csv")}
+    shown |= {f"figure_{key}.{suffix}" for key in "57" for suffix in ("png", "pdf")}
+    assert shown <= names
+    assert "demo: phantom data, not comparable with the paper" in page
+    assert '"Tables"' in page
+    assert '"Figures"' in page
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

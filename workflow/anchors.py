@@ -12,7 +12,6 @@ import torch
 import yaml
 from pydantic import Field
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from workflow.config_sections import Method
 from workflow.methods import build_network
@@ -108,6 +107,9 @@ def parameters(network: nn.Module) -> int:
 
 def flops(network: nn.Module, image_size: int) -> int:
     """FLOPs of one forward pass of one image: convolutions and matrix products, two per MAC."""
+    # Here, because it imports triton, and not every command that counts parameters counts these.
+    from torch.utils.flop_counter import FlopCounterMode
+
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, image_size, image_size))
     return counter.get_total_flops()

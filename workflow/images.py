@@ -72,10 +72,13 @@ class DeviceImages:
     def _gather(self, rows: Tensor) -> Batch:
         """Some rows; what lies in host memory is copied without waiting for it."""
         chosen = (part[rows.to(part.device)] for part in (self.images, self.masks, self.labels))
-        if self.target is None or self.target == self.images.device:
-            return Batch(*chosen)
-        pinned = (part.pin_memory() for part in chosen)
-        return Batch(*(part.to(self.target, non_blocking=True) for part in pinned))
+        return Batch(*(self._brought(part) for part in chosen))
+
+    def _brought(self, part: Tensor) -> Tensor:
+        """A part on the device that computes; labels always lie there, images not always."""
+        if part.device.type == self.device.type:
+            return part
+        return part.pin_memory().to(self.device, non_blocking=True)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images float32 `[B, 3, H, W]` (grey repeated), masks int64 `[B, H, W]`, labels."""

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from workflow.lease import lease, needs_lease
+
 # Where the server of this run listens; set by the Snakefile for local jobs only.
 VARIABLE = "RESFORMER_WARM_SERVER"
 SECONDS_TO_WAIT = 5.0
@@ -49,6 +51,8 @@ def start_server() -> None:
 def launch(module: str, arguments: list[str]) -> int:
     """Run a module as a program and return its exit code."""
     path = os.environ.get(VARIABLE)
+    if needs_lease(module, arguments):
+        lease(os.environ)  # until this process, or the step that it becomes, has ended
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
         if path and not os.environ.get("SLURM_JOB_ID") and _connected(connection, path):
             answers = _request(connection, module, arguments)

@@ -120,6 +120,11 @@ def report(config: Config) -> Path:
     return config.results / "report"
 
 
+def report_store(config: Config) -> Path:
+    """The pages of the last report a second time, so that the next keeps those that stay."""
+    return config.results / "state" / "report"
+
+
 def verdicts(config: Config) -> Path:
     """The folder of the verdicts: values, claims, rankings and audit, each as CSV and Markdown."""
     return config.results / "verdicts"

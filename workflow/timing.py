@@ -16,8 +16,8 @@ from workflow.files import read_json
 from workflow.step import run_step
 
 STEPS = (
-    "phantom", "inventory", "split", "prepare", "superpixels", "pretrain", "train",
-    "evaluate", "control", "table", "figure", "report",
+    "phantom", "download", "raw", "inventory", "split", "prepare", "gates", "superpixels",
+    "pretrain", "train", "evaluate", "control", "table", "figure", "verdicts", "report",
 )  # fmt: skip
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from workflow import paths
 from workflow.cells import chosen_datasets
 from workflow.config import Config
 from workflow.config_data import Dataset
+from workflow.data.split import SPLITS
 from workflow.files import read_json
 from workflow.reporting.auditing.paper import published_paper
 from workflow.reporting.auditing.prevalence import (
@@ -26,6 +29,8 @@ from workflow.reporting.site_content import slug
 
 # Native sizes: more than these are told by their smallest and largest.
 SIZES_LISTED = 3
+# Data sets of more groups (volumes) than these only have them counted.
+GROUPS_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class DatasetEntry:
         implied: the share of positive labels that the paper's rows allow, if it has any.
         notes: what of the paper's description cannot be.
         samples: pictures, written already.
+        groups: split -> the groups in it; nothing where they are too many to be listed.
     """
 
     key: str
@@ -47,6 +53,7 @@ class DatasetEntry:
     implied: Implied | None
     notes: list[str]
     samples: list[Sample]
+    groups: Mapping[str, list[str]]
 
     @property
     def unit(self) -> str:
@@ -86,6 +93,17 @@ def dataset_entries(
                 implied=implied_prevalence(printed[name]) if name in printed else None,
                 notes=dataset_notes().get(name, []),
                 samples=write_samples(config, name, samples, slug(name)),
+                groups=_groups(config, name),
             )
         )
     return entries
+
+
+def _groups(config: Config, dataset: str) -> dict[str, list[str]]:
+    folder, found = paths.prepared(config, dataset), {}
+    for split in SPLITS:
+        index = folder / split / "index.parquet"
+        if index.is_file():
+            groups = pd.read_parquet(index, columns=["group"])["group"]
+            found[split] = sorted(groups.astype(str).unique())
+    return found if sum(map(len, found.values())) <= GROUPS_LISTED else {}

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from workflow.data.errors import DataError
 
+# The column that says what a choice rests on, and the words of one that rests on nothing printed.
+AUTHORITY = "authority"
+OPEN = r"\b(decision|inferred)\b"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 
@@ -19,6 +22,13 @@ class DecisionTable(NamedTuple):
     heading: str
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
+
+    def open_rows(self) -> list[int]:
+        """The rows, from 0, whose authority is a decision: the sources leave the choice open."""
+        if AUTHORITY not in self.columns:
+            return []
+        at = self.columns.index(AUTHORITY)
+        return [i for i, row in enumerate(self.rows) if re.search(OPEN, row[at])]
 
 
 def decision_tables(document: str, name: str = DOCUMENT.name) -> list[DecisionTable]:

@@ -1,39 +1,24 @@
-"""What the page of one (data set, method) says: facts per seed, and curves on common axes."""
+"""What the page of one (data set, method) is made from, and what it says.
+
+`RunInputs` holds all of it as plain values, and `run_content` reads nothing else. So two equal
+inputs give the same page, and a page whose inputs are as they were need not be made again.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import yaml
+
+from workflow.config_sections import Method
 from workflow.reporting.curves import Chart, chart, limits
 from workflow.reporting.records import RunRecord, SeedRecord
-from workflow.reporting.wording import (
-    duration,
-    initialisation,
-    known,
-    memory,
-    millions,
-    number,
-    score,
-)
+from workflow.reporting.run_facts import fact_groups
+from workflow.reporting.run_logs import LogTail
+from workflow.reporting.table_text import Shown, show_cell
+from workflow.reporting.tables import METRIC_TITLES
 
-# Label, key of run.json, and how it reads.
-FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("Initialisation", "initialisation", initialisation),
-    ("Parameters", "parameters", millions),
-    ("Epoch kept", "best_epoch", known),
-    ("Its validation score", "best_validation", score),
-    ("Steps", "steps", known),
-    ("Training time", "wall_seconds", duration),
-    ("Steps per second", "steps_per_second", number),
-    ("Peak memory", "peak_memory_bytes", memory),
-    ("Device", "device", known),
-    ("Precision", "precision", known),
-    ("CPU threads", "threads", known),
-    ("Commit", "commit", known),
-    ("Fingerprint", "fingerprint", known),
-    ("Data manifest", "data_hash", known),
-    ("Weights (SHA-256)", "weights_sha256", known),
-)
 # Curves of a training history that are drawn together: title -> name -> column.
 CHARTS = {
     "Loss": {"training": "train_loss", "validation": "val_loss"},
@@ -41,11 +26,36 @@ CHARTS = {
 }
 
 
-class FactRow(NamedTuple):
-    """One fact: a text per seed, or a single one if all seeds agree."""
+class Link(NamedTuple):
+    """A text and the address that it leads to, from the report's folder."""
 
-    label: str
-    texts: list[str]
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """All that the page of a run is made from.
+
+    Attributes:
+        dataset: its title, leading to its runs.
+        tables: those that show the run.
+        images: where its test images are shown; empty if the report has none.
+        training: its training configuration, as resolved.
+        common: that of the common protocol.
+        decimals: of means and spreads.
+        logs: of the seeds that have no result.
+    """
+
+    record: RunRecord
+    method: Method
+    dataset: Link
+    tables: tuple[Link, ...]
+    images: str
+    training: Mapping[str, Any]
+    common: Mapping[str, Any]
+    decimals: int
+    logs: tuple[LogTail, ...]
 
 
 class ChartRow(NamedTuple):
@@ -56,16 +66,76 @@ class ChartRow(NamedTuple):
     charts: list[Chart]
 
 
-def fact_rows(record: RunRecord) -> list[FactRow]:
-    """The facts that each seed's run.json records; of a control, those that it has."""
+class MetricRow(NamedTuple):
+    """A metric of each seed in words, and their mean; `warned` are the seeds without a number."""
+
+    title: str
+    texts: list[str]
+    warned: list[bool]
+    mean: Shown
+
+
+class Change(NamedTuple):
+    """A key in which a run departs from the common protocol: its value, and the common one."""
+
+    key: str
+    here: str
+    common: str
+
+
+def run_content(inputs: RunInputs) -> dict[str, Any]:
+    """What the template of a run's page shows."""
+    record, shown = inputs.record, dict(inputs.training)
+    return {
+        "inputs": inputs,
+        "seeds": [seed.seed for seed in record.seeds],
+        "trouble": [seed for seed in record.seeds if seed.trouble],
+        "metrics": metric_rows(record, inputs.decimals),
+        "charts": chart_rows(record),
+        "groups": fact_groups(record),
+        "changes": changes(inputs.training, inputs.common),
+        "protocol": yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
+        "options": yaml.safe_dump(inputs.method.network_options, allow_unicode=True),
+    }
+
+
+def metric_rows(record: RunRecord, decimals: int) -> list[MetricRow]:
+    """The metrics of each seed: its number, or why there is none."""
     rows = []
-    untrained = record.first("initialisation") == "none"
-    for label, key, form in FACTS:
-        if untrained and not record.values(key):
-            continue
-        texts = [form(seed.facts.get(key)) if seed.facts else "-" for seed in record.seeds]
-        rows.append(FactRow(label, texts[:1] if len(set(texts)) == 1 else texts))
+    for cell in record.metrics:
+        texts = []
+        for seed in record.seeds:
+            value = cell.values.get(seed.seed)
+            lacking = "failed" if seed.seed in cell.failed else "missing"
+            lacking = "undefined" if seed.seed in cell.undefined else lacking
+            texts.append(lacking if value is None else f"{value:.{max(decimals, 2)}f}")
+        warned = [seed.seed not in cell.values for seed in record.seeds]
+        said = show_cell(cell, decimals, comparable=False)
+        rows.append(MetricRow(METRIC_TITLES[cell.metric], texts, warned, said))
     return rows
+
+
+def changes(training: Mapping[str, Any], common: Mapping[str, Any]) -> list[Change]:
+    """The keys in which a training configuration differs from the common one."""
+    flat, usual = _flat(training), _flat(common)
+    return [
+        Change(key, _word(value), _word(usual.get(key)))
+        for key, value in flat.items()
+        if value != usual.get(key)
+    ]
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as `loss.dice`."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        inside = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if inside else {f"{prefix}{key}": value}
+    return flat
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def chart_rows(record: RunRecord) -> list[ChartRow]:

@@ -11,20 +11,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
 from workflow import paths
 from workflow.cells import Run, made_figures
 from workflow.config import Config
-from workflow.files import write_text
 from workflow.reporting.data_content import dataset_entries
 from workflow.reporting.fidelity import DOCUMENT, decision_tables
 from workflow.reporting.folders import replacing_folder
+from workflow.reporting.pages import Pages
 from workflow.reporting.printed import dataset_notes
 from workflow.reporting.records import RunRecord
 from workflow.reporting.results import Results
-from workflow.reporting.run_content import chart_rows, fact_rows
+from workflow.reporting.run_content import Link, RunInputs, run_content
+from workflow.reporting.run_logs import log_tails
 from workflow.reporting.samples import write_thumbnail
 from workflow.reporting.site_content import (
     Content,
@@ -35,25 +35,37 @@ from workflow.reporting.site_content import (
 )
 from workflow.reporting.table_content import ReportTable, ResultCell
 from workflow.reporting.table_formats import WRITERS, InPage, save, to_html
-from workflow.reporting.table_text import Shown, number_text, show_cell, table_name
+from workflow.reporting.table_text import Shown, number_text, show_cell
 from workflow.reporting.table_views import printed_marks, views
 from workflow.reporting.tables import METRIC_TITLES
 from workflow.reporting.templating import TEMPLATES, environment
 from workflow.reporting.verdict_formats import files
 from workflow.reporting.verdict_sheets import PROSE
+from workflow.reporting.wording import table_name
 
 NAVIGATION = (
     ("overview", "Overview", "index.html"),
     ("tables", "Tables", "tables.html"),
     ("verdicts", "Verdicts", "verdicts.html"),
     ("figures", "Figures", "figures.html"),
+    ("images", "Images", "images.html"),
     ("runs", "Runs", "runs.html"),
     ("data", "Data", "data.html"),
     ("fidelity", "Fidelity", "fidelity.html"),
     ("provenance", "Provenance", "provenance.html"),
 )
 # Copied as they are.
-ASSETS = ("style.css", "report.js", "tables.js")
+ASSETS = (
+    "style.css",
+    "report.js",
+    "tables.js",
+    "microscope.css",
+    "microscope.js",
+    *(
+        f"microscope_{part}.js"
+        for part in ("store", "draw", "order", "address", "zoom", "list", "panels", "controls")
+    ),
+)
 
 
 def build_report(config: Config, results: Results) -> None:
@@ -65,19 +77,23 @@ def build_report(config: Config, results: Results) -> None:
     """
     content = gather(config, results)
     with replacing_folder(paths.report(config)) as folder:
-        Site(content, folder).write()
+        pages = Pages(folder, paths.report_store(config))
+        Site(content, pages).write()
+        pages.close()
 
 
 class Site:
     """Writes the pages of a report into a folder."""
 
-    def __init__(self, content: Content, folder: Path) -> None:
-        self.content, self.config, self.folder = content, content.config, folder
+    def __init__(self, content: Content, pages: Pages) -> None:
+        self.content, self.config = content, content.config
+        self.pages, self.folder = pages, pages.folder
+        self._common = self.config.training.model_dump(mode="json")
 
     def write(self) -> None:
         """Write every page and every file that pages show."""
         for name in ASSETS:
-            shutil.copyfile(TEMPLATES / name, self.folder / name)
+            self.pages.write(name, (TEMPLATES / name).read_text(encoding="utf-8"))
         figures = self._figures()
         self._page("index.html", "overview", "Overview", figures=figures)
         self._page("figures.html", "figures", "Figures", figures=figures)
@@ -86,6 +102,8 @@ class Site:
         self._page("data.html", "data", "Data", datasets=datasets)
         self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
         self._page("tables.html", "tables", "Tables")
+        self._page("images.html", "images", "Images")
+        self.pages.write("images/index.js", 'MICROSCOPE.index({"datasets": []});\n')
         self._verdicts()
         for key, table in self.content.tables.items():
             self._table(key, table)
@@ -98,13 +116,9 @@ class Site:
         """Render a template to `at`, or to its own name; links start from the report's folder."""
         target = at or template
         text = environment().get_template(template).render(
-            title=title,
-            active=active,
-            navigation=NAVIGATION,
-            root="../" * target.count("/"),
+            **self._frame(target, active, title),
             content=self.content,
             config=self.config,
-            notices=self.content.notices,
             run_page=run_page,
             slug=slug,
             table_page=table_page,
@@ -114,7 +128,18 @@ class Site:
             words=self._words,
             **context,
         )  # fmt: skip
-        write_text(self.folder / target, text)
+        self.pages.write(target, text)
+
+    def _frame(self, target: str, active: str, title: str) -> dict[str, Any]:
+        """What surrounds the content of a page."""
+        return {
+            "title": title,
+            "active": active,
+            "navigation": NAVIGATION,
+            "root": "../" * target.count("/"),
+            "preset": self.config.preset,
+            "notices": self.content.notices,
+        }
 
     def _words(self, cell: ResultCell) -> Shown:
         """A metric of a run in words, as the tables write it."""
@@ -123,17 +148,26 @@ class Site:
     def _verdicts(self) -> None:
         """Write the page of verdicts with its downloads, and that of decisions and the audit."""
         for name, text in files(self.config, self.content.verdicts).items():
-            write_text(self.folder / "verdicts" / name, text)
+            self.pages.write(f"verdicts/{name}", text)
         self._page("verdicts.html", "verdicts", "Verdicts", prose=PROSE)
         document = DOCUMENT.read_text(encoding="utf-8")
+        decisions = decision_tables(document)
         self._page(
             "fidelity.html",
             "fidelity",
             "Fidelity",
             audit=self.content.verdicts.audit,
-            decisions=decision_tables(document),
+            decisions=decisions,
+            decided=sum(len(table.open_rows()) for table in decisions),
+            named=self._named,
             document=document,
         )
+
+    def _named(self, key: str) -> str:
+        """The title of a data set or a method of the audit; others are called by their key."""
+        config = self.config
+        entry = config.datasets.get(key) or config.methods.get(key)
+        return entry.title if entry else key
 
     def _table(self, key: str, table: ReportTable) -> None:
         downloads = {}
@@ -173,9 +207,9 @@ class Site:
         A script, because pages from disk cannot read other files.
         """
         texts = json.dumps({name: WRITERS[name](table) for name in ("csv", "tex")})
-        file = self.folder / f"{address('tables', f'table_{table.key}')}.js"
-        write_text(file, f"window.resformer.texts = {texts};\n")
-        return file.name
+        name = address("tables", f"table_{table.key}")
+        self.pages.write(f"{name}.js", f"window.resformer.texts = {texts};\n")
+        return f"{Path(name).name}.js"
 
     def _notes(self, key: str) -> list[tuple[str, str]]:
         """Under a summary of data sets: (title, what of the printed summary cannot be)."""
@@ -186,18 +220,28 @@ class Site:
         ]
 
     def _run(self, record: RunRecord) -> None:
-        training = self.config.training_for(*record.run).model_dump(mode="json")
-        self._page(
-            "run.html",
-            "runs",
-            self.content.title(record.run),
-            at=run_page(record.run),
+        """Write the page of a run, unless the one before was made from the same."""
+        target = run_page(record.run)
+        frame = self._frame(target, "runs", self.content.title(record.run))
+        inputs = self._inputs(record)
+        template = environment().get_template("run.html")
+        self.pages.render(
+            target, (frame, inputs), lambda: template.render(**frame, **run_content(inputs))
+        )
+
+    def _inputs(self, record: RunRecord) -> RunInputs:
+        run, tables = record.run, self.content.tables_of[record.run]
+        title = self.config.datasets[run.dataset].title
+        return RunInputs(
             record=record,
-            charts=chart_rows(record),
-            facts=fact_rows(record),
-            protocol=yaml.safe_dump(training, sort_keys=False, allow_unicode=True),
-            method=self.config.methods[record.run.method],
-            metrics=METRIC_TITLES,
+            method=self.config.methods[run.method],
+            dataset=Link(title, f"runs.html#{slug(run.dataset)}"),
+            tables=tuple(Link(table_name(key), table_page(key)) for key in tables),
+            images="",
+            training=self.config.training_for(*run).model_dump(mode="json"),
+            common=self._common,
+            decimals=self.config.statistics.decimals,
+            logs=log_tails(self.config, record),
         )
 
     def _figures(self) -> list[dict[str, Any]]:

@@ -130,9 +130,14 @@ class Content:
         method, dataset = self.config.methods[run.method], self.config.datasets[run.dataset]
         return f"{method.title} on {dataset.title}"
 
-    def tables_of(self, run: Run) -> list[str]:
-        """The tables that show a run."""
-        return [key for key in self.tables if run in table_runs(self.config, key)]
+    @cached_property
+    def tables_of(self) -> dict[Run, list[str]]:
+        """Run -> the tables that show it."""
+        shown: dict[Run, list[str]] = {record.run: [] for record in self.records}
+        for key in self.tables:
+            for run in table_runs(self.config, key):
+                shown[run].append(key)
+        return shown
 
 
 def gather(config: Config, results: Results) -> Content:

@@ -1,7 +1,6 @@
 """How the content of a table reads: cells, stub and footnotes as plain text, for every format."""
 
 import math
-import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from workflow.config_sections import FACTS
 from workflow.reporting.notices import seeds_text
 from workflow.reporting.table_content import FactCell, Mark, ReportTable, ResultCell, TableRow
-from workflow.reporting.wording import UNKNOWN
+from workflow.reporting.wording import UNKNOWN, table_name
 
 MINUS = "\N{MINUS SIGN}"
 ALIKE = "\N{ALMOST EQUAL TO}"
@@ -117,12 +116,6 @@ def lay_out(table: ReportTable) -> Iterator[LaidRow]:
                 else:
                     yield LaidRow(heading, title, len(block) if index == 0 else 0, row)
                 heading = None
-
-
-def table_name(key: str) -> str:
-    """`Table II`, or the name of a table that the paper does not have: `Controls`."""
-    numbered = re.fullmatch("[IVXLC]+", key)
-    return f"Table {key}" if numbered else key.replace("_", " ").capitalize()
 
 
 def number_text(table: ReportTable) -> str:

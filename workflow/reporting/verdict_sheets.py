@@ -11,10 +11,11 @@ from workflow.reporting.claim_verdicts import ClaimVerdict, ComparisonVerdict
 from workflow.reporting.gaps import method_title
 from workflow.reporting.printed import printed_results
 from workflow.reporting.ranking_verdicts import Block, RankingVerdict
-from workflow.reporting.table_text import MINUS, signed, table_name
+from workflow.reporting.table_text import MINUS, signed
 from workflow.reporting.tables import METRIC_TITLES
 from workflow.reporting.value_verdicts import DEMO, ValueVerdict
 from workflow.reporting.verdicts import Verdicts
+from workflow.reporting.wording import table_name
 
 # The verdicts of each kind, the most favourable to the paper first.
 ORDER = {

@@ -1,9 +1,16 @@
 """Quantities in words, for the report's templates."""
 
 import math
+import re
 from typing import Any
 
 UNKNOWN = "not recorded"
+
+
+def table_name(key: str) -> str:
+    """`Table II`, or the name of a table that the paper does not have: `Controls`."""
+    numbered = re.fullmatch("[IVXLC]+", key)
+    return f"Table {key}" if numbered else key.replace("_", " ").capitalize()
 
 
 def duration(seconds: float | None) -> str:

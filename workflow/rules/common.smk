@@ -58,6 +58,7 @@ def require_raw_files():
 
 onstart:
     require_raw_files()
+    check_cluster()
     locks.record_owner()
     write_json(CONFIG_FILE, RAW)
     launch.start_server()
@@ -67,6 +68,11 @@ def packs():
     """The seeds of each job: `training.seeds_per_job` at a time."""
     size = CONFIG.training.seeds_per_job
     return [CONFIG.seeds[i : i + size] for i in range(0, len(CONFIG.seeds), size)]
+
+
+def at_once(pack):
+    """How many seeds of a job train at the same time, each in a process of its own."""
+    return min(CONFIG.training.seeds_at_once, len(pack))
 
 
 def kept(weights):

@@ -1,5 +1,16 @@
 # Tables, figures and the report, all from saved counts and masks. Each table and figure is a rule
-# of its own, so that `snakemake table_IV` makes just that one and what it needs.
+# of its own, so that `snakemake table_IV` makes just that one and what it needs. Those that can be
+# shown are in Snakemake's own report too (`snakemake --report`), with the same captions.
+
+from workflow.reporting import rst, wording
+
+CAPTION = "../reporting/captions/caption.rst"
+
+
+def in_report(file, category, title):
+    """An output that Snakemake's own report shows, in a table of its category."""
+    labels = {"Name": title, "Format": str(file).rpartition(".")[2]}
+    return report(file, caption=CAPTION, category=category, labels=labels)
 
 
 for key in cells.made_tables(CONFIG):
@@ -10,7 +21,15 @@ for key in cells.made_tables(CONFIG):
         input:
             read_for_table(key),
         output:
-            [paths.table(CONFIG, key, suffix) for suffix in paths.TABLE_FORMATS],
+            [
+                in_report(paths.table(CONFIG, key, suffix), "Tables", wording.table_name(key))
+                for suffix in ("html", "csv")
+            ],
+            [
+                paths.table(CONFIG, key, suffix)
+                for suffix in paths.TABLE_FORMATS
+                if suffix not in ("html", "csv")
+            ],
         log:
             f"{LOGS}/tables/table_{key}.log",
         benchmark:
@@ -24,6 +43,7 @@ for key in cells.made_tables(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.table_fingerprint(CONFIG, key),
+            caption=rst.table_caption(CONFIG, key),
         shell:
             "python -m workflow.reporting.make_table {params.config} {params.key} 2>&1 | tee {log}"
 
@@ -37,7 +57,10 @@ for key in cells.made_figures(CONFIG):
             counts_of(cells.figure_runs(CONFIG, key)),
             manifests_of({run.dataset: None for run in cells.figure_runs(CONFIG, key)}),
         output:
-            [paths.figure(CONFIG, key, suffix) for suffix in ("pdf", "png")],
+            [
+                in_report(paths.figure(CONFIG, key, suffix), "Figures", f"Figure {key}")
+                for suffix in ("pdf", "png")
+            ],
         log:
             f"{LOGS}/figures/figure_{key}.log",
         benchmark:
@@ -51,6 +74,7 @@ for key in cells.made_figures(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.figure_fingerprint(CONFIG, key),
+            caption=rst.figure_caption(CONFIG, key),
         shell:
             "python -m workflow.reporting.make_figure {params.config} {params.key} 2>&1 | tee {log}"
 

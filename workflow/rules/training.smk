@@ -32,11 +32,11 @@ for pack in packs():
             method=methods_that(learn=True),
         conda:
             ENVIRONMENT
-        threads: CONFIG.training.threads
+        threads: CONFIG.training.threads * at_once(pack)
         resources:
-            cpus_per_task=CONFIG.training.threads,
+            cpus_per_task=CONFIG.training.threads * at_once(pack),
             gpu=int(not CONFIG.demo),
-            mem_mb=16000,
+            mem_mb=16000 * at_once(pack),
             runtime=1440,
         params:
             config=CONFIG_FILE,

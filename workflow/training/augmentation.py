@@ -50,9 +50,34 @@ def augment(images: Tensor, masks: Tensor, motions: Tensor, scale: float) -> tup
     Returns:
         Images float32 `[B, 3, H, W]` with their channels last in memory, masks int64 `[B, H, W]`.
     """
-    grid = F.affine_grid(motions, [len(images), 1, *images.shape[-2:]], align_corners=False)
-    moved = F.grid_sample(images.float() / scale, grid, mode="bilinear", align_corners=False)
-    labels = masks.unsqueeze(1).to(moved.dtype)
-    labels = F.grid_sample(labels, grid, mode="nearest", align_corners=False)
-    moved = moved.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-    return moved, labels.squeeze(1).round().long()
+    count, _, height, width = images.shape
+    moved = torch.empty(
+        (count, 3, height, width), device=images.device, memory_format=torch.channels_last
+    )
+    labels = torch.empty_like(masks, dtype=torch.int64)
+    # A processor takes an image per thread at a time: what lies between input and output stays in
+    # its cache then. Nothing of an image depends on those beside it.
+    portion = count if images.is_cuda else torch.get_num_threads()
+    for first in range(0, count, portion):
+        part = slice(first, first + portion)
+        grid = _sources(motions[part], height, width)
+        pixels = images[part].float() / scale
+        moved[part] = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
+        values = masks[part].unsqueeze(1).float()
+        nearest = F.grid_sample(values, grid, mode="nearest", align_corners=False)
+        labels[part] = nearest.squeeze(1)
+    return moved, labels
+
+
+def _sources(motions: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel comes from: `[B, H, W, (x, y)]`, from -1 to 1.
+
+    `affine_grid` multiplies a matrix with every pixel's coordinates. Here what a column adds and
+    what a row adds are computed once each; as complex numbers, both coordinates in one sum.
+    """
+    x = (torch.arange(width, device=motions.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=motions.device) * 2 + 1) / height - 1
+    across = (motions[:, None, :, 0] * x[:, None]).contiguous()
+    down = (motions[:, None, :, 1] * y[:, None] + motions[:, None, :, 2]).contiguous()
+    both = torch.view_as_complex(across)[:, None, :] + torch.view_as_complex(down)[:, :, None]
+    return torch.view_as_real(both)

@@ -45,6 +45,8 @@ def test_sorting_follows_the_numbers_and_can_be_undone(table_iv):
         heading.focus()
         table_iv.keyboard.press("Enter")
         assert heading.locator("..").get_attribute("aria-sort") == order
+        said = table_iv.locator(".tools [role=status]").inner_text()
+        assert said.endswith(f"Sorted by JI, {order}.")
         found = table_iv.locator("table[data-view] tbody td:nth-child(3)").evaluate_all(numbers)
         valued = [float(value) for value in found if value is not None]
         assert len(valued) > 2

@@ -19,7 +19,8 @@ from workflow.reporting.make_verdicts import write_verdicts
 from workflow.reporting.printed import printed_results
 from workflow.reporting.records import read_records
 from workflow.reporting.results import read_results
-from workflow.reporting.run_content import chart_rows, fact_rows
+from workflow.reporting.run_content import chart_rows, metric_rows
+from workflow.reporting.run_facts import fact_groups
 from workflow.reporting.site import build_report
 from workflow.reporting.table_formats import to_markdown
 from workflow.reporting.table_text import footnotes, show
@@ -157,7 +158,9 @@ def test_the_records_say_what_failed(tree):
         "",
         f"failed: {WHY}",
     ]
-    assert {row.label: row.texts for row in fact_rows(failed)}["Epoch kept"] == ["not recorded"]
+    facts = {row.label: row.texts for group in fact_groups(failed) for row in group.rows}
+    assert facts["Epoch kept"] == ["not recorded"]
+    assert [row.texts for row in metric_rows(failed, 1)][0] == ["failed", "failed"]
     assert chart_rows(failed) == []  # no epoch was finished
 
 

@@ -161,15 +161,15 @@ def test_image_and_mask_move_together():
     generator = torch.Generator().manual_seed(3)
     masks = torch.randint(1, 4, (8, 6, 8), generator=generator)
     masks = masks.repeat_interleave(6, dim=1).repeat_interleave(6, dim=2)
-    images = masks.unsqueeze(1).float()
     moved_images, moved_masks = augmented(
-        images, masks, rotation=40, horizontal_flip=0.5, vertical_flip=0.5
+        masks.unsqueeze(1), masks, rotation=40, horizontal_flip=0.5, vertical_flip=0.5
     )
+    moved_images = moved_images[:, 0]
     assert not torch.equal(moved_masks, masks)
     # Inside a block all four neighbours agree, and so must bilinear and nearest.
     inside = (moved_images - moved_images.round()).abs() < 1e-4
-    agree = moved_images.round().long().squeeze(1) == moved_masks
-    inside = inside.squeeze(1) & (moved_masks > 0)
+    agree = moved_images.round().long() == moved_masks
+    inside = inside & (moved_masks > 0)
     assert inside.float().mean() > 0.4
     # Between 1 and 3 a mixture may come out as 2 by chance, but hardly ever.
     assert agree[inside].float().mean() > 0.995
@@ -208,7 +208,7 @@ def test_angles_stay_within_the_range_and_reach_for_both_ends():
     images = torch.zeros(200, 1, 61, 61)
     images[:, :, 29:32, 49:52] = 1.0
     result, _ = augmented(images, torch.zeros(200, 61, 61, dtype=torch.long), rotation=25.0)
-    weight = result.squeeze(1) / result.sum(dim=(1, 2, 3)).view(-1, 1, 1)
+    weight = result[:, 0] / result[:, 0].sum(dim=(1, 2)).view(-1, 1, 1)
     place = torch.arange(61.0) - 30
     y = (weight.sum(dim=2) * place).sum(dim=1)
     x = (weight.sum(dim=1) * place).sum(dim=1)
@@ -225,3 +225,85 @@ def test_inputs_are_left_alone():
     augmented(images, masks, rotation=30.0)
     assert torch.equal(images, before[0])
     assert torch.equal(masks, before[1])
+
+
+# ---- what the loop gives it: uint8 images with a scale
+
+
+def pixels(count, channels, height, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, channels, height, width)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    masks = torch.randint(0, 4, (count, height, width), generator=generator, dtype=torch.uint8)
+    limits = protocol(rotation=25.0, horizontal_flip=0.5, vertical_flip=0.5)
+    return images, masks, moving.draw_motions(count, (height, width), limits, generator)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_are_divided_by_the_scale_and_become_floats_of_three_channels(channels):
+    images, masks, motions = pixels(5, channels, 14, 18)
+    whole, labels = moving.augment(images, masks, motions, 1.0)
+    unit, same = moving.augment(images, masks, motions, 255.0)
+    assert (whole.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert whole.shape == (5, 3, 14, 18)
+    assert whole.is_contiguous(memory_format=torch.channels_last)
+    assert whole.max() > 128
+    torch.testing.assert_close(unit, whole / 255, atol=1e-6, rtol=0)
+    assert torch.equal(labels, same)
+    asked, _ = moving.augment(images.float(), masks.long(), motions, 1.0)
+    assert torch.equal(whole, asked)
+    if channels == 1:
+        assert torch.equal(whole[:, :1].expand(-1, 3, -1, -1), whole)
+    else:
+        assert not torch.equal(whole[:, 0], whole[:, 1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 7),
+    st.sampled_from([1, 3]),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(0, 99),
+)
+def test_an_image_moved_alone_is_the_same_as_in_a_batch(count, channels, height, width, seed):
+    images, masks, motions = pixels(count, channels, height, width, seed)
+    together = moving.augment(images, masks, motions, 255.0)
+    for k in range(count):
+        part = slice(k, k + 1)
+        alone = moving.augment(images[part], masks[part], motions[part], 255.0)
+        assert torch.equal(alone[0][0], together[0][k])
+        assert torch.equal(alone[1][0], together[1][k])
+
+
+@pytest.mark.parametrize(("channels", "side"), [(3, 224), (1, 97)])
+def test_the_number_of_threads_changes_no_bit(channels, side):
+    images, masks, motions = pixels(5, channels, side, side)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(moving.augment(images, masks, motions, 255.0))
+    finally:
+        torch.set_num_threads(before)
+    for again in results[1:]:
+        assert torch.equal(again[0], results[0][0])
+        assert torch.equal(again[1], results[0][1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([-1.0, 1.0]))
+def test_masks_are_exact_under_flips_of_any_size(height, width, x):
+    _, masks, _ = pixels(1, 1, height, width)
+    motions = torch.tensor([[[x, 0.0, 0.0], [0.0, -1.0, 0.0]]])
+    _, labels = moving.augment(masks.unsqueeze(1), masks, motions, 1.0)
+    assert torch.equal(labels, masks.flip((-2,) if x > 0 else (-2, -1)).long())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
+def test_places_are_those_of_torch(height, width, seed):
+    _, _, motions = pixels(3, 1, height, width, seed)
+    grid = torch.nn.functional.affine_grid(motions, [3, 1, height, width], align_corners=False)
+    found = moving._sources(motions, height, width)
+    torch.testing.assert_close(found, grid, atol=2e-5, rtol=0)

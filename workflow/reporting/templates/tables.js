@@ -17,6 +17,7 @@
         addButton(heading, function () {
           sorted = next(sorted, column, parts.bodies);
           sort(parts, sorted, "all");
+          say(ordered(parts, sorted));
         });
       });
     });
@@ -156,11 +157,18 @@
     results.dataset.view = state.view;
     sort({ headings, bodies }, sorted, state.view);
     tools.querySelector(".reset").hidden = !sorted;
-    say(input.dataset.note);
+    say(sorted ? input.dataset.note + " " + ordered({ headings }, sorted) : input.dataset.note);
+  }
+
+  // The order of a table in words, for those who do not see the arrow.
+  function ordered(parts, sorted) {
+    const name = parts.headings[sorted.column].textContent.trim();
+    return "Sorted by " + name + (sorted.order === "up" ? ", ascending." : ", descending.");
   }
 
   function say(text) {
-    tools.querySelector("[role=status]").textContent = text;
+    const status = tools && tools.querySelector("[role=status]");
+    if (status) status.textContent = text;
   }
 
   function copy(button) {

@@ -1,0 +1,163 @@
+"""The literal command on a real Slurm: two virtual nodes with two pretended GPUs each."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import ROOT, copy_tree, environment
+
+SCRIPTS = ROOT.parent / "shared" / "slurm"
+RUN = (
+    "--config",
+    "preset=smoke",
+    "select={datasets: [isic2017], methods: [resformer_par, unetpp]}",
+    "--set-resources",
+    "train_seed0:gpu=1",
+    "--latency-wait=5",
+    "--",
+)
+# Beside what the table needs, so that two jobs want a GPU at a time.
+OTHER = "results/smoke/runs/isic2017/unetpp/seed0/run.json"
+FIELDS = re.compile(r"(\w+)=(\S+)")
+
+
+@contextmanager
+def slurm(accounting: bool) -> Iterator[None]:
+    """A Slurm of this test's own; needs root, and that no other one is up."""
+    missing = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
+    missing += [] if SCRIPTS.is_dir() else [str(SCRIPTS)]
+    if accounting and not shutil.which("slurmdbd"):
+        missing.append("slurmdbd")
+    if missing and not os.environ.get("RESFORMER_TEST_EVERYTHING"):
+        pytest.skip(f"no Slurm to start: {', '.join(missing)} not found")
+    assert not missing
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o755)  # its database runs as another user, who cannot enter pytest's folders
+    variables = environment(STATE=str(folder), ACCOUNTING=str(int(accounting)), WIPE="1")
+    try:
+        # Not captured: the daemons would keep the streams open.
+        subprocess.run(
+            [SCRIPTS / "start.sh"],
+            env=variables,
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        yield
+    finally:
+        subprocess.run([SCRIPTS / "stop.sh"], env=variables, check=False, timeout=120)
+
+
+class Watcher(threading.Thread):
+    """Looks at all jobs every half second, and may act on what it sees.
+
+    Attributes:
+        seen: job -> its fields, as `scontrol show jobs` had them when it ran last.
+        shared: GPUs that two running jobs had at the same time.
+    """
+
+    def __init__(self, act: Callable[[dict[str, str]], None] = lambda job: None) -> None:
+        super().__init__(daemon=True)
+        self.act, self.over = act, threading.Event()
+        self.seen: dict[str, dict[str, str]] = {}
+        self.shared: list[str] = []
+
+    def run(self) -> None:
+        while not self.over.wait(0.5):
+            text = subprocess.run(
+                ["scontrol", "show", "jobs", "-d", "-o"], capture_output=True, text=True
+            ).stdout
+            running = [dict(FIELDS.findall(line)) for line in text.splitlines()]
+            running = [job for job in running if job.get("JobState") == "RUNNING"]
+            gpus = [gpu for job in running if (gpu := self._gpu(job))]
+            self.shared += {gpu for gpu in gpus if gpus.count(gpu) > 1}
+            for job in running:
+                self.seen[job["JobId"]] = job
+                self.act(job)
+
+    @staticmethod
+    def _gpu(job: dict[str, str]) -> str | None:
+        index = re.search(r"gpu\S*\(IDX:([\d,-]+)\)", job.get("GRES", ""))
+        return f"{job['Nodes']}:{index[1]}" if index else None
+
+    def of(self, rule: str) -> list[dict[str, str]]:
+        return [job for job in self.seen.values() if job["Comment"].startswith(f"rule_{rule}")]
+
+
+def run(folder: Path, watcher: Watcher, *arguments: str) -> str:
+    """The command, on one processor of this host, and with quick looks at the queue."""
+    command = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
+    watcher.start()
+    try:
+        done = subprocess.run(
+            ["taskset", "-c", "0", *command, "--profile", "slurm", *arguments],
+            cwd=folder,
+            env=environment(SNAPPY="0.5", PYTHONPATH=str(folder)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=400,
+        )
+    finally:
+        watcher.over.set()
+        watcher.join()
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def test_the_command_makes_a_table_without_accounting(tmp_path) -> None:
+    tree, watcher = copy_tree(tmp_path / "tree"), Watcher()
+    with slurm(accounting=False):
+        said = run(tree, watcher, *RUN, "table_IV", OTHER)
+    assert (tree / "results/smoke/tables/table_IV.md").is_file()
+    trained = watcher.of("train_seed0")
+    assert len(trained) == 2
+    assert all("gres/gpu=1" in job["TRES"] for job in trained)
+    assert watcher.shared == []
+    # `--cores all` is one processor here: a rule's two must be asked for all the same.
+    assert [job["NumCPUs"] for job in watcher.of("prepare")] == ["2"]
+    assert {job["Comment"] for job in trained} == {
+        f"rule_train_seed0_wildcards_isic2017_{method}" for method in ("resformer_par", "unetpp")
+    }
+    assert all(job["JobName"].startswith("resformer") for job in watcher.seen.values())
+    # No job asks for more than the partition's hour, though rules would.
+    assert {job["TimeLimit"] for job in trained} == {"01:00:00"}
+    logs = tree / "results/smoke/logs/train/isic2017"
+    assert all(
+        (logs / method / "seed0.log").stat().st_size for method in ("resformer_par", "unetpp")
+    )
+    assert "preflight: shared: " in said
+
+
+def test_with_accounting_a_cancelled_job_is_started_again(tmp_path) -> None:
+    cancelled: list[str] = []
+
+    def cancel(job: dict[str, str]) -> None:
+        if "rule_inventory" in job["Comment"] and not cancelled:
+            cancelled.append(job["JobId"])
+            subprocess.run(["scancel", job["JobId"]], check=True)
+
+    tree, watcher = copy_tree(tmp_path / "tree"), Watcher(cancel)
+    with slurm(accounting=True):
+        said = run(
+            tree,
+            watcher,
+            "--slurm-status-command=sacct",
+            *RUN,
+            "results/smoke/data/isic2017/split.csv",
+        )
+    assert (tree / "results/smoke/data/isic2017/split.csv").is_file()
+    assert cancelled
+    assert f"SLURM-job '{cancelled[0]}' failed, SLURM status is: 'CANCELLED'" in said
+    first, second = watcher.of("inventory")
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("4000M", "8000M")

@@ -1,0 +1,135 @@
+"""The preflight: what it finds on clusters made of a few shell scripts, finding by finding."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from workflow.cluster import preflight as module
+from workflow.cluster.preflight import preflight
+from workflow.cluster.site import Site
+from workflow.config import Config, load_config
+
+ROOT = Path(__file__).parents[3]
+SINFO = "batch*|1-00:00:00|(null)|up\ngpu|8:00:00|gpu:a100:4|up\nshort|10:00|gpu:2|up\n"
+
+
+class Usage(NamedTuple):
+    free: float
+
+
+class Cluster:
+    """A folder of commands that stands for a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("sbatch", "scancel", "squeue"):
+            self.command(name, "exit 0")
+        self.command("sinfo", f"printf '{SINFO}'")
+        self.command("scontrol", "echo 'MinJobAge = 300 sec'")
+
+    def command(self, name: str, script: str) -> None:
+        file = self.folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    def lose(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch) -> Cluster:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(module.sys, "executable", "/home/user/.venv/bin/python")
+    monkeypatch.setattr(module, "_reachable", lambda url: True)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(1e13))
+    return Cluster(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return load_config(ROOT / "config.yaml", {"preset": "paper"})
+
+
+GOOD = Site(gpu_partition="gpu")
+
+
+def found(config: Config, site: Site = GOOD, folder: str = "/home/user/tree") -> dict[str, bool]:
+    findings = preflight(config, site, Path(folder))
+    for finding in findings:
+        assert finding.what
+        assert finding.why
+        assert "\n" not in str(finding)
+    return {finding.name: finding.stops for finding in findings}
+
+
+def test_a_good_cluster_has_nothing_to_say(cluster, config) -> None:
+    assert found(config) == {}
+
+
+def test_without_slurms_commands_nothing_runs(cluster, config) -> None:
+    for name in ("sbatch", "squeue", "sinfo", "scontrol"):
+        cluster.lose(name)
+    assert found(config) == {"commands": True}
+
+
+def test_a_controller_that_is_down_is_noticed(cluster, config) -> None:
+    cluster.command("squeue", "exit 1")
+    assert found(config) == {"controller": True}
+
+
+def test_a_default_partition_without_gpus_is_named(cluster, config) -> None:
+    (finding,) = preflight(config, Site(), Path("/home/user/tree"))
+    assert finding.name == "gpu"
+    assert finding.what == "partition batch has no GPU"
+    assert "gpu (a100), short (gpu)" in finding.cure
+
+
+def test_a_demo_needs_no_gpu(cluster) -> None:
+    assert found(load_config(ROOT / "config.yaml", {"preset": "smoke"}), Site()) == {}
+
+
+def test_a_wrong_type_of_gpu_is_noticed(cluster, config) -> None:
+    assert found(config, Site(gpu_partition="gpu", gpu_model="v100")) == {"gpu-model": True}
+    assert found(config, Site(gpu_partition="gpu", gpu_model="a100")) == {}
+
+
+def test_unknown_partitions_are_noticed(cluster, config) -> None:
+    assert found(config, Site(gpu_partition="gpus")) == {"partition": True}
+    assert found(config, Site(partition="cpu", gpu_partition="gpu")) == {"partition": True}
+
+
+def test_too_short_a_time_is_noticed(cluster, config) -> None:
+    assert found(config, Site(gpu_partition="short")) == {"time": True}
+
+
+def test_a_short_memory_of_jobs_is_noticed(cluster, config) -> None:
+    cluster.command("scontrol", "echo 'MinJobAge = 30 sec'")
+    assert found(config) == {"job-age": False}
+    cluster.command("sacct", "exit 0")
+    assert found(config) == {}
+
+
+def test_a_local_folder_is_noticed(cluster, config, monkeypatch) -> None:
+    assert found(config, folder="/tmp/tree") == {"shared": False}
+    monkeypatch.setattr(module.sys, "executable", "/tmp/venv/python")
+    assert found(config) == {"shared": False}
+
+
+def test_a_full_disk_is_noticed(cluster, config, monkeypatch) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(1e9))
+    assert found(config) == {"disk": False}
+
+
+def test_a_host_without_internet_stops_where_data_are_downloaded(
+    cluster, config, monkeypatch
+) -> None:
+    monkeypatch.delenv("ISIC2017_DIR", raising=False)
+    monkeypatch.setattr(module, "_reachable", lambda url: False)
+    assert found(config) == {"internet": True}
+    monkeypatch.setenv("ISIC2017_DIR", "/data/isic")
+    assert found(config) == {}
+
+
+def test_a_finding_can_be_overruled(cluster, config) -> None:
+    assert found(config, Site(ignore=("gpu",))) == {"gpu": False}

@@ -1,0 +1,1 @@
+"""What running on a Slurm cluster needs besides the profile: the site, checks, and patience."""

@@ -1,0 +1,136 @@
+"""Asking Slurm how jobs stand, so that Snakemake never waits for one that will not end by itself.
+
+The Slurm plugin (2.8.0) waits for ever for jobs that were preempted for good, that sacct calls
+`CANCELLED by 0`, that Slurm holds, or that Slurm has forgotten; and it forgets all jobs when Slurm
+does not answer for a while. `install` puts the question that is asked here in the plugin's place.
+"""
+
+import asyncio
+import inspect
+import logging
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+# Slurm shows a job as PREEMPTED for a moment before it queues it again; one that stays so is over.
+PREEMPTED_SECONDS = 60.0
+# How long a job that Slurm knew may be missing from its answers.
+MISSING_SECONDS = 120.0
+# Jobs that wait for one of these wait for ever.
+HELD = re.compile(
+    r"launch failed|JobHeldAdmin|PartitionTimeLimit|DependencyNeverSatisfied|AccountNotAllowed"
+    r"|(Assoc|QOS)Max\w*PerJob"
+)
+ACTIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "PREEMPTED")
+FAILED_QUERY_SECONDS = 10.0
+WARN_EVERY = 300.0
+
+Answer = tuple[dict[str, str], float]
+
+
+class Job(NamedTuple):
+    """How a job of this run stood when it was last seen."""
+
+    state: str
+    since: float
+
+
+class Patience:
+    """Turns what Slurm says of this run's jobs into states that the plugin understands."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.jobs: dict[str, Job] = {}
+        self.missing: dict[str, float] = {}
+        self.cancelled: set[str] = set()
+
+    def read(self, text: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Read lines of `job|state` or `job|state|reason`.
+
+        Returns:
+            The state of each job, and job -> reason of those that have just been found to wait for
+            ever and are to be cancelled.
+        """
+        now, states, held = self.clock(), {}, {}
+        for line in text.splitlines():
+            job, state, reason = [*(part.strip() for part in line.split("|")), "", ""][:3]
+            if not job:
+                continue
+            state = state.partition(" ")[0]  # sacct: CANCELLED by 0
+            if state != self.jobs.get(job, Job("", now)).state:
+                self.jobs[job] = Job(state, now)
+            if state == "PREEMPTED" and now - self.jobs[job].since >= PREEMPTED_SECONDS:
+                state = "CANCELLED"
+            if state == "PENDING" and HELD.search(reason) and job not in self.cancelled:
+                held[job] = reason
+            states[job] = state
+        return {**states, **self._lost(states, now)}, held
+
+    def _lost(self, states: dict[str, str], now: float) -> dict[str, str]:
+        """Jobs that were there and are no longer: they count as failed, and are tried again."""
+        gone = [j for j, job in self.jobs.items() if j not in states and job.state in ACTIVE]
+        self.missing = {job: self.missing.get(job, now) for job in gone}
+        return {j: "FAILED" for j, at in self.missing.items() if now - at >= MISSING_SECONDS}
+
+
+class Query:
+    """Stands in for the plugin's `query_job_status`; asks until Slurm answers."""
+
+    def __init__(self) -> None:
+        self.patience = Patience()
+
+    async def __call__(self, command: str, logger: logging.Logger) -> Answer:
+        """States of this run's jobs, and the seconds that asking took; waits for an answer."""
+        words = shlex.split(command)
+        if words[0] == "squeue":
+            words = [word.replace("%i|%T", "%i|%T|%r") for word in words]
+        began = warned = time.monotonic()
+        while (text := await _ask(words)) is None:
+            if time.monotonic() - warned > WARN_EVERY:
+                warned = time.monotonic()
+                minutes = (warned - began) / 60
+                logger.warning(
+                    f"{words[0]} has not answered for {minutes:.0f} minutes. Jobs run on; this "
+                    "run waits. Ctrl-C ends it: the same command goes on from there."
+                )
+            await asyncio.sleep(FAILED_QUERY_SECONDS)
+        states, held = self.patience.read(text)
+        for job, reason in held.items():
+            logger.warning(
+                f"Slurm job {job} would wait for ever ({reason}); it is cancelled and tried again. "
+                "See docs/cluster.md for the reason."
+            )
+            if subprocess.run(["scancel", job], check=False, capture_output=True).returncode == 0:
+                self.patience.cancelled.add(job)
+        return states, time.monotonic() - began
+
+
+def install(plugin: ModuleType) -> bool:
+    """Ask through `Query` from now on; False, and nothing done, if the plugin is another one."""
+    theirs = getattr(plugin, "query_job_status", None)
+    if theirs is None or list(inspect.signature(theirs).parameters) != ["command", "logger"]:
+        return False
+    replaced: Any = plugin
+    replaced.query_job_status = Query()
+    return True
+
+
+async def _ask(words: list[str]) -> str | None:
+    """What a command prints; None if it fails or does not answer within a minute."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+    except OSError:
+        return None
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    return out.decode() if process.returncode == 0 else None
