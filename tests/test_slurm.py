@@ -122,7 +122,7 @@ def test_the_command_makes_a_table_without_accounting(tmp_path) -> None:
     assert (tree / "results/smoke/tables/table_IV.md").is_file()
     trained = watcher.of("train_seed0")
     assert len(trained) == 2
-    assert all("gres/gpu=1" in job["TRES"] for job in trained)
+    assert all(job["JOB_GRES"] == "gpu:1" for job in trained)
     assert watcher.shared == []
     # `--cores all` is one processor here: a rule's two must be asked for all the same.
     assert [job["NumCPUs"] for job in watcher.of("prepare")] == ["2"]

@@ -29,7 +29,7 @@ def place(one):
     for name, value in SITE.resources(gpu).items():
         if name not in one.resources:
             one.resources[name] = value
-    limits = {"mem": None, "runtime": SITE.longest_of(gpu, PARTITIONS)}
+    limits = {"mem_mb": None, "runtime": SITE.longest_of(gpu, PARTITIONS)}
     for name, longest in limits.items():
         if name in one.resources and not one.resources[name].is_evaluable():
             one.resources[name] = growing(one.resources[name].value, longest)

@@ -160,7 +160,7 @@ def test_the_records_say_what_failed(tree):
     ]
     facts = {row.label: row.texts for group in fact_groups(failed) for row in group.rows}
     assert facts["Epoch kept"] == ["not recorded"]
-    assert [row.texts for row in metric_rows(failed, 1)][0] == ["failed", "failed"]
+    assert metric_rows(failed, 1)[0].texts == ["failed", "failed"]
     assert chart_rows(failed) == []  # no epoch was finished
 
 

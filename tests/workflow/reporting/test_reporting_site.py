@@ -29,7 +29,7 @@ from workflow.reporting.site_content import slug
 
 MISSING = {("isic2017", "vit", 1)}
 NAVIGATION = [
-    "index", "tables", "verdicts", "figures", "runs", "data", "fidelity", "provenance"
+    "index", "tables", "verdicts", "figures", "images", "runs", "data", "fidelity", "provenance"
 ]  # fmt: skip
 
 

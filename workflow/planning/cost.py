@@ -1,0 +1,147 @@
+"""What one run costs on a device: seconds, memory and disk.
+
+A training step is taken to compute three times its forward pass, validation and scoring one each.
+What a job pays before its first step, and what the processor does with test images, are constants
+measured where `START` and `SCORING` say. Pretraining (autoSMIM) is counted as passes of the method's
+own network, which is close to its inpainting network.
+"""
+
+import math
+from typing import NamedTuple
+
+from workflow.config import Config
+from workflow.planning.devices import Device
+from workflow.planning.images import Images, images_of
+from workflow.planning.networks import Network, network_of
+from workflow.protocol import Training
+
+# Seconds that a job takes before its first step: Python, torch and its libraries (4 s on two cores),
+# data, the network. Compiling on a GPU is an assumption; it was not measured on one.
+START = 10.0
+COMPILING = 60.0
+# Seconds per test image to score it and to write what the report shows, of one processor
+# (demo: 302 s for 218 runs of some 40 images each, their starts left out).
+SCORING = 0.02
+# Of the optimisers, float32 numbers per parameter beside the parameter and its gradient.
+MOMENTS = {"adamw": 2, "adam": 2, "sgd": 1, "rmsprop": 2, "multi_adaptive": 4}
+# What convolutions want as workspace, and what the allocator cannot use.
+SPARE = 1.25
+# A process with torch and its libraries, on the host.
+HOST_BYTES = 2.5e9
+# Losslessly packed, a predicted mask and its probabilities (isic2017 and OCT alike, some 2 kB).
+BYTES_PER_PREDICTION = 3000
+
+
+class Work(NamedTuple):
+    """What one seed of a run computes: FLOPs by phase, and steps."""
+
+    training: float
+    validation: float
+    pretraining: float
+    scoring: float
+    steps: int
+
+
+class Cost(NamedTuple):
+    """What one seed of a run costs.
+
+    Attributes:
+        training, pretraining, scoring: seconds of a device.
+        device_bytes, host_bytes: peak memory.
+        weights_bytes, state_bytes: on disk; the state is there while the run trains.
+        predictions_bytes: of the test images, on disk.
+    """
+
+    training: float
+    pretraining: float
+    scoring: float
+    device_bytes: float
+    host_bytes: float
+    weights_bytes: float
+    state_bytes: float
+    predictions_bytes: float
+
+    @property
+    def seconds(self) -> float:
+        """Of a device, the starts of jobs left out."""
+        return self.training + self.pretraining + self.scoring
+
+
+def steps_of(training: Training, images: int) -> int:
+    """Optimiser steps of a run that patience does not end; as `Trainer` counts them."""
+    # A last batch of one image is left out: batch statistics need two.
+    batches = images // training.batch_size + (images % training.batch_size > 1)
+    steps = training.epochs * batches
+    return steps if training.max_steps is None else min(steps, training.max_steps)
+
+
+def work(config: Config, dataset: str, method: str, network: Network, images: Images) -> Work:
+    """What one seed computes."""
+    training = config.training_for(dataset, method)
+    steps = steps_of(training, images.train)
+    seen = min(steps * training.batch_size, training.epochs * images.train)
+    epochs = math.ceil(seen / max(images.train, 1))
+    validation = images.test if training.validation == "test" else images.val
+    pretraining = 0.0
+    if settings := config.methods[method].pretraining:
+        count = min(settings.images or images.train, images.train)
+        passes = 3 * count * (2 * settings.epochs + settings.proxy_epochs)
+        searched = min(settings.search_images or count, count // 5)
+        pretraining = network.flops * (passes + 2 * settings.trials * searched)
+    return Work(
+        training=3.0 * network.flops * seen,
+        validation=1.0 * network.flops * epochs * validation,
+        pretraining=pretraining,
+        scoring=1.0 * network.flops * images.test,
+        steps=steps,
+    )
+
+
+def cost(config: Config, dataset: str, method: str, device: Device) -> Cost:
+    """What one seed of a run costs on a device; a control costs only its scoring.
+
+    Raises:
+        ConfigError: the data set's size is not known yet.
+    """
+    images = images_of(config, dataset)
+    network = network_of(config, dataset, method)
+    predictions = float(BYTES_PER_PREDICTION * images.test)
+    if network is None:
+        return Cost(0, 0, SCORING * images.test, 0, HOST_BYTES, 0, 0, predictions)
+    training = config.training_for(dataset, method)
+    done = work(config, dataset, method, network, images)
+    rate, forward = device.rate(method), device.evaluation_rate(method)
+    weights = 4.0 * network.parameters
+    moments = MOMENTS[training.optimizer] * weights
+    narrow = training.precision != "float32" and device.precision != "float32"
+    kept = network.kept * training.batch_size * (0.5 if narrow else 1.0)
+    size = config.datasets[dataset].image_size ** 2
+    pixels = (images.train + images.val) * size * (4 if config.datasets[dataset].color else 2)
+    return Cost(
+        training=done.training / rate + done.validation / forward,
+        pretraining=done.pretraining / rate,
+        scoring=done.scoring / forward + SCORING * images.test,
+        device_bytes=SPARE * (2 * weights + moments + kept) + pixels,
+        host_bytes=HOST_BYTES + pixels + 2 * weights,
+        weights_bytes=weights,
+        state_bytes=2 * weights + moments,
+        predictions_bytes=predictions,
+    )
+
+
+def predicted_runtime(
+    config: Config, dataset: str, method: str, seeds: int = 1, device: Device | None = None
+) -> float:
+    """Minutes that a job takes to train some seeds one after the other; imports no torch.
+
+    Args:
+        config: what is trained.
+        dataset, method: which run.
+        seeds: how many.
+        device: on which; the calibrated one or the assumed one if not given.
+    """
+    from workflow.planning.devices import choose
+
+    found = cost(config, dataset, method, device or choose(None))
+    compiling = COMPILING if config.training_for(dataset, method).compile != "off" else 0.0
+    return (START + compiling + seeds * found.training) / 60

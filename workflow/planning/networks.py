@@ -1,0 +1,95 @@
+"""What a network computes and stores, from `networks.csv`, or counted now if it is not there.
+
+`python -m workflow.planning.networks` writes the file anew, for every network of the preset paper.
+Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
+both. Rows are looked up by all that decides a network, so that a changed option is counted.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from workflow.cells import runs
+from workflow.config import Config, load_config
+from workflow.files import replacing
+
+FILE = Path(__file__).with_name("networks.csv")
+
+
+class Network(NamedTuple):
+    """A network for one image size and set of outputs.
+
+    Attributes:
+        parameters: trainable.
+        flops: of one forward pass of one image, two per multiply-add.
+        kept: bytes that one image's forward pass keeps for the backward pass, in float32.
+    """
+
+    parameters: int
+    flops: int
+    kept: int
+
+
+def network_of(config: Config, dataset: str, method: str) -> Network | None:
+    """The network of a run; None for a control, which has none."""
+    if config.methods[method].module is None:
+        return None
+    known = _on_record().get(_key(config, dataset, method))
+    return known or _count(config, dataset, method)
+
+
+def _key(config: Config, dataset: str, method: str) -> str:
+    """All that decides a network, as one line."""
+    entry, data = config.methods[method], config.datasets[dataset]
+    return json.dumps(
+        [
+            entry.module,
+            entry.network_options,
+            data.image_size,
+            len(data.lesions) if "segmentation" in entry.tasks else None,
+            len(data.labels) if "classification" in entry.tasks else None,
+        ],
+        sort_keys=True,
+    )
+
+
+@cache
+def _on_record() -> dict[str, Network]:
+    with FILE.open(newline="") as stream:
+        return {
+            row["network"]: Network(*(int(row[name]) for name in Network._fields))
+            for row in csv.DictReader(stream)
+        }
+
+
+def _count(config: Config, dataset: str, method: str) -> Network:
+    # Here, because most plans need no torch.
+    from workflow.planning.counting import count
+
+    return count(config, dataset, method)
+
+
+def rows(config: Config) -> Iterator[tuple[str, Network]]:
+    """Key and counts of every network of a configuration, counted now, each once."""
+    keys: set[str] = set()
+    for dataset, method in runs(config):
+        key = _key(config, dataset, method)
+        if config.methods[method].module is not None and key not in keys:
+            keys.add(key)
+            yield key, _count(config, dataset, method)
+
+
+def main() -> None:
+    """Count the networks of the preset paper and write them down."""
+    config = load_config(overrides={"preset": "paper"})
+    with replacing(FILE) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["network", *Network._fields])
+        writer.writerows([key, *counts] for key, counts in sorted(rows(config)))
+
+
+if __name__ == "__main__":
+    main()
