@@ -115,6 +115,11 @@ def figure(config: Config, key: str, suffix: str) -> Path:
     return config.results / "figures" / f"figure_{key}.{suffix}"
 
 
+def plot(config: Config, key: str, suffix: str) -> Path:
+    """One of the larger figures in one format (pdf or png)."""
+    return config.results / "plots" / f"{key}.{suffix}"
+
+
 def report(config: Config) -> Path:
     """The folder of the HTML report; open its index.html."""
     return config.results / "report"
@@ -123,6 +128,11 @@ def report(config: Config) -> Path:
 def report_store(config: Config) -> Path:
     """The pages of the last report a second time, so that the next keeps those that stay."""
     return config.results / "state" / "report"
+
+
+def report_images(config: Config) -> Path:
+    """The pictures and masks of the report, which the next one links to where they stay."""
+    return config.results / "state" / "report_images"
 
 
 def verdicts(config: Config) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from workflow.cells import Run, made_tables, runs, table_runs
 from workflow.config import Config
-from workflow.planning.cost import COMPILING, START, Cost, cost
+from workflow.planning.cost import START, Cost, compiling, cost
 from workflow.planning.devices import ASSUMED_SHARE, SHARE_RANGE, Device
 from workflow.planning.images import Images, images_of
 from workflow.planning.schedule import wall_seconds
@@ -71,7 +71,7 @@ def make_bill(config: Config, device: Device, gpus: int) -> Bill:
     chosen = runs(config)
     costs = {Run(*run): cost(config, *run, device) for run in chosen}
     datasets = dict.fromkeys(run.dataset for run in costs)
-    seconds = list(_job_seconds(config, costs))
+    seconds = list(_job_seconds(config, costs, device))
     return Bill(
         device=device,
         gpus=gpus,
@@ -93,15 +93,15 @@ def table_bill(config: Config, bill: Bill) -> dict[str, list[Run]]:
     }
 
 
-def _job_seconds(config: Config, costs: dict[Run, Cost]) -> Iterable[float]:
+def _job_seconds(config: Config, costs: dict[Run, Cost], device: Device) -> Iterable[float]:
     """Seconds of each job: packs of seeds, pretraining, training and scoring in turn.
 
     They are given to devices as one: a pack is scored after it has been trained.
     """
     size = config.training.seeds_per_job
     for run, of_run in costs.items():
-        compiles = config.training_for(*run).compile != "off" and of_run.training > 0
-        start = 2 * START + (COMPILING if compiles else 0.0)
+        trained = of_run.training > 0
+        start = 2 * START + (compiling(config.training_for(*run), device) if trained else 0.0)
         for first in range(0, len(config.seeds), size):
             pack = len(config.seeds[first : first + size])
             yield start + pack * of_run.seconds

@@ -1,9 +1,9 @@
 """What one run costs on a device: seconds, memory and disk.
 
 A training step is taken to compute three times its forward pass, validation and scoring one each.
-What a job pays before its first step, and what the processor does with test images, are constants
-measured where `START` and `SCORING` say. Pretraining (autoSMIM) is counted as passes of the method's
-own network, which is close to its inpainting network.
+What a job pays before its first step, and what the processor does with test images, are the
+constants below. Pretraining (autoSMIM) is counted as passes of the method's own network, which is
+close to its inpainting network.
 """
 
 import math
@@ -15,8 +15,8 @@ from workflow.planning.images import Images, images_of
 from workflow.planning.networks import Network, network_of
 from workflow.protocol import Training
 
-# Seconds that a job takes before its first step: Python, torch and its libraries (4 s on two cores),
-# data, the network. Compiling on a GPU is an assumption; it was not measured on one.
+# Seconds that a job takes before its first step: Python, torch and its libraries, data, the network
+# (some 4 s on two cores). Compiling on a GPU is an assumption; it was not measured on one.
 START = 10.0
 COMPILING = 60.0
 # Seconds per test image to score it and to write what the report shows, of one processor
@@ -142,6 +142,12 @@ def predicted_runtime(
     """
     from workflow.planning.devices import choose
 
-    found = cost(config, dataset, method, device or choose(None))
-    compiling = COMPILING if config.training_for(dataset, method).compile != "off" else 0.0
-    return (START + compiling + seeds * found.training) / 60
+    device = device or choose(None)
+    seconds = seeds * cost(config, dataset, method, device).training
+    return (START + compiling(config.training_for(dataset, method), device) + seconds) / 60
+
+
+def compiling(training: Training, device: Device) -> float:
+    """Seconds that a job pays to compile its network, once for all seeds."""
+    compiled = training.compile == "on" or (training.compile == "auto" and device.gpu)
+    return COMPILING if compiled else 0.0

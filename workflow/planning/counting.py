@@ -26,7 +26,7 @@ def _kept(network: torch.nn.Module, images: int, size: int) -> int:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        seen[storage._cdata] = storage.nbytes()  # noqa: SLF001 (its address, which meta lacks)
+        seen[storage._cdata] = storage.nbytes()  # its address; one on meta has no data
         return tensor
 
     with torch.device("meta"), saved_tensors_hooks(keep, lambda tensor: tensor):

@@ -48,6 +48,7 @@ class Device:
         peak: FLOP/s of large matrix products, as measured or as the vendor says.
         memory: bytes; of the whole machine if it is a CPU.
         measured: when it was calibrated; empty for one out of the table.
+        gpu: or a processor.
         precision: that of the calibration.
         rates: method -> FLOP/s reached in training, forward pass counted three times.
         evaluating: method -> the same of forward passes alone.
@@ -57,6 +58,7 @@ class Device:
     peak: float
     memory: float
     measured: str = ""
+    gpu: bool = True
     precision: str = "bfloat16"
     rates: dict[str, float] = field(default_factory=dict)
     evaluating: dict[str, float] = field(default_factory=dict)

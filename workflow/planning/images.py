@@ -44,7 +44,7 @@ def images_of(config: Config, dataset: str) -> Images:
     manifest = paths.prepared(config, dataset) / "manifest.json"
     if manifest.is_file():
         splits = read_json(manifest)["splits"]
-        return Images(*(splits[name]["images"] for name in ("train", "val", "test")), "prepared")
+        return _images({name: split["images"] for name, split in splits.items()}, "prepared")
     definition = config.datasets[dataset]
     if definition.source == "isic2017":
         return _isic(config)
@@ -67,7 +67,7 @@ def _isic(config: Config) -> Images:
     if config.data.isic2017_record is None:
         return Images(2000, 150, 600, "roughly")
     counts = yaml.safe_load(Path(config.data.isic2017_record).read_text())["counts"]
-    return Images(*(counts[name]["images"] for name in ("train", "val", "test")), "on record")
+    return _images({name: of_split["images"] for name, of_split in counts.items()}, "on record")
 
 
 def _retouch(config: Config, definition: Dataset) -> Images:
@@ -93,17 +93,21 @@ def _retouch(config: Config, definition: Dataset) -> Images:
     folds = kfold_of(definition.split)
     test = count / folds[1] if folds else config.data.test_volumes
     val = config.data.val_volumes
-    shares = (count - val - test, val, test)
-    return Images(*(round(share * each) for share in shares), "roughly")
+    shares = {"train": count - val - test, "val": val, "test": test}
+    return _images({name: round(share * each) for name, share in shares.items()}, "roughly")
 
 
 def _counted(sizes: dict[str, int], split: str) -> Images:
     """The images of each split by a CSV of ids, of images or of volumes."""
-    counts = dict.fromkeys(("train", "val", "test"), 0)
+    counts = {"train": 0, "val": 0, "test": 0}
     for row in _rows(split):
         if row["split"] in counts:
             counts[row["split"]] += sizes.get(row["id"], 0)
-    return Images(counts["train"], counts["val"], counts["test"], "on record")
+    return _images(counts, "on record")
+
+
+def _images(counts: dict[str, int], known: str) -> Images:
+    return Images(counts["train"], counts["val"], counts["test"], known)
 
 
 def _rows(file: str) -> list[dict[str, str]]:

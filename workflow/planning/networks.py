@@ -1,6 +1,6 @@
 """What a network computes and stores, from `networks.csv`, or counted now if it is not there.
 
-`python -m workflow.planning.networks` writes the file anew, for every network of the preset paper.
+`python -m workflow.planning.networks` writes the file anew, for the presets paper and demo.
 Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
@@ -83,12 +83,14 @@ def rows(config: Config) -> Iterator[tuple[str, Network]]:
 
 
 def main() -> None:
-    """Count the networks of the preset paper and write them down."""
-    config = load_config(overrides={"preset": "paper"})
+    """Count the networks of the presets paper and demo, and write them down."""
+    counted: dict[str, Network] = {}
+    for preset in ("paper", "demo"):
+        counted |= rows(load_config(overrides={"preset": preset}))
     with replacing(FILE) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["network", *Network._fields])
-        writer.writerows([key, *counts] for key, counts in sorted(rows(config)))
+        writer.writerows([key, *counts] for key, counts in sorted(counted.items()))
 
 
 if __name__ == "__main__":

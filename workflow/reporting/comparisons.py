@@ -101,9 +101,11 @@ def with_standings(
                 changed[row, sets[i].column] = replace(
                     cell, standing=ranking.standings[method], versus=against.get(method)
                 )
-    told = {i: ranking.resolvable for i, ranking in rankings.items()}
-    done = tuple(replace(one, resolvable=told.get(i)) for i, one in enumerate(sets))
-    return _replaced(rows, changed), done
+    done = list(sets)
+    for i, ranking in rankings.items():
+        told_apart = ranking.told_apart
+        done[i] = replace(done[i], resolvable=ranking.resolvable, told_apart=told_apart)
+    return _replaced(rows, changed), tuple(done)
 
 
 def versus(ranking: Ranking) -> dict[str, Versus]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from workflow.cells import figure_runs, table_runs
 from workflow.config import Config
 from workflow.reporting.notices import notices
+from workflow.reporting.plots import PLOTS, plot_runs
 
 # Any mark but spaces, letters and digits can begin markup; after a backslash it stands for itself.
 _MARKS = re.compile(r"([^\w\s]|_)")
@@ -23,6 +24,11 @@ def table_caption(config: Config, key: str) -> str:
 def figure_caption(config: Config, key: str) -> str:
     """The caption of a figure, and the warnings that hold for it."""
     return caption(config.figures[key].caption, notices(config, figure_runs(config, key)))
+
+
+def plot_caption(config: Config, key: str) -> str:
+    """The caption of a larger figure, and the warnings that hold for it."""
+    return caption(PLOTS[key].caption, notices(config, plot_runs(config, key)))
 
 
 def caption(text: str, warnings: Iterable[str]) -> str:

@@ -157,6 +157,7 @@ class ComparedSet:
         title: of their column.
         rows: where they are.
         resolvable: whether the tests tell any two of them apart; None where there is no test.
+        told_apart: the pairs of methods, (better, worse), that the tests tell apart.
     """
 
     heading: str
@@ -164,6 +165,7 @@ class ComparedSet:
     column: int
     rows: tuple[int, ...]
     resolvable: bool | None = None
+    told_apart: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from workflow import cells, fingerprint, launch, locks, paths
 from workflow.config import load_raw, resolve
 from workflow.config_errors import ConfigError
 from workflow.files import write_json
+from workflow.reporting import plots
 
 try:
     RAW = load_raw("config.yaml", config)
@@ -150,6 +151,14 @@ def raw_inputs(wildcards):
     if wildcards.source == "isic2017" and not CONFIG.given_dir("isic2017"):
         return [paths.downloaded(CONFIG, "isic2017")]
     return []
+
+
+def read_for_plot(key):
+    """What a larger figure is made from: the counts of its runs, or what these recorded."""
+    runs = plots.plot_runs(CONFIG, key)
+    counts = counts_of(runs) if "counts" in plots.PLOTS[key].reads else []
+    records = records_of(runs) if "records" in plots.PLOTS[key].reads else []
+    return [*counts, *records, *duplicates_in(runs)]
 
 
 def read_for_table(key):

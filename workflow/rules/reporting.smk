@@ -2,7 +2,7 @@
 # of its own, so that `snakemake table_IV` makes just that one and what it needs. Those that can be
 # shown are in Snakemake's own report too (`snakemake --report`), with the same captions.
 
-from workflow.reporting import rst, wording
+from workflow.reporting import plots, rst, wording
 
 CAPTION = "../reporting/captions/caption.rst"
 
@@ -79,12 +79,43 @@ for key in cells.made_figures(CONFIG):
             "python -m workflow.reporting.make_figure {params.config} {params.key} 2>&1 | tee {log}"
 
 
+for key in plots.made_plots(CONFIG):
+
+    rule:
+        name:
+            f"plot_{key}"
+        input:
+            read_for_plot(key),
+        output:
+            [
+                in_report(paths.plot(CONFIG, key, suffix), "Plots", plots.PLOTS[key].title)
+                for suffix in ("pdf", "png")
+            ],
+        log:
+            f"{LOGS}/plots/plot_{key}.log",
+        benchmark:
+            f"{BENCHMARKS}/plot/{key}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=2000,
+            runtime=20,
+        params:
+            config=CONFIG_FILE,
+            key=key,
+            fingerprint=plots.plot_fingerprint(CONFIG, key),
+            caption=rst.plot_caption(CONFIG, key),
+        shell:
+            "python -m workflow.reporting.make_plot {params.config} {params.key} 2>&1 | tee {log}"
+
+
 rule report:
     input:
         counts_of(cells.runs(CONFIG)),
         manifests_of(cells.chosen_datasets(CONFIG)),
         [paths.table(CONFIG, key, "html") for key in cells.made_tables(CONFIG)],
         [paths.figure(CONFIG, key, "png") for key in cells.made_figures(CONFIG)],
+        [paths.plot(CONFIG, key, "png") for key in plots.made_plots(CONFIG)],
     output:
         directory(paths.report(CONFIG)),
     log:

@@ -40,7 +40,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path, monkeypatch) -> Cluster:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(module.sys, "executable", "/home/user/.venv/bin/python")
+    monkeypatch.setattr(module.sys, "executable", "/shared/user/.venv/bin/python")
     monkeypatch.setattr(module, "_reachable", lambda url: True)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(1e13))
     return Cluster(tmp_path)
@@ -54,7 +54,7 @@ def config() -> Config:
 GOOD = Site(gpu_partition="gpu")
 
 
-def found(config: Config, site: Site = GOOD, folder: str = "/home/user/tree") -> dict[str, bool]:
+def found(config: Config, site: Site = GOOD, folder: str = "/shared/user/tree") -> dict[str, bool]:
     findings = preflight(config, site, Path(folder))
     for finding in findings:
         assert finding.what
@@ -79,7 +79,7 @@ def test_a_controller_that_is_down_is_noticed(cluster, config) -> None:
 
 
 def test_a_default_partition_without_gpus_is_named(cluster, config) -> None:
-    (finding,) = preflight(config, Site(), Path("/home/user/tree"))
+    (finding,) = preflight(config, Site(), Path("/shared/user/tree"))
     assert finding.name == "gpu"
     assert finding.what == "partition batch has no GPU"
     assert "gpu (a100), short (gpu)" in finding.cure

@@ -25,13 +25,13 @@ class Plot(NamedTuple):
         of: the runs it is about: those of the tables that compare methods, all or with a task;
             those of the tables that compare a method with parts of itself; or those that the paper
             prints a number for.
-        reads: `counts`, or `records` for what runs wrote about their training.
+        reads: `counts`, and `records` of what runs wrote about their training.
     """
 
     title: str
     caption: str
     of: Task | Literal["methods", "ablations", "printed"]
-    reads: Literal["counts", "records"] = "counts"
+    reads: tuple[Literal["counts", "records"], ...] = ("counts",)
 
 
 PLOTS = {
@@ -68,19 +68,21 @@ PLOTS = {
         "The FLOPs of one forward pass, and the mean over seeds. The line joins the methods that "
         "no cheaper method equals.",
         "segmentation",
+        ("counts", "records"),
     ),
     "efficiency_classification": Plot(
         "Computation against quality in classification",
         "The FLOPs of one forward pass, and the mean over seeds. The line joins the methods that "
         "no cheaper method equals.",
         "classification",
+        ("counts", "records"),
     ),
     "curves": Plot(
         "Training curves of all seeds",
         "The validation loss of every seed, and in grey the training loss. A dot marks the epoch "
         "that was kept, a cross the end of a run that failed.",
         "methods",
-        "records",
+        ("records",),
     ),
     "reliability": Plot(
         "Calibration",
@@ -107,7 +109,7 @@ def plot_runs(config: Config, key: str) -> list[Run]:
         ]
     else:
         found = [run for run in _compared(config) if of in ("methods", *_tasks(config, run))]
-    if PLOTS[key].reads == "records":
+    if "records" in PLOTS[key].reads:
         found = [run for run in found if config.methods[run.method].module is not None]
     return list(dict.fromkeys(found))
 
@@ -115,6 +117,11 @@ def plot_runs(config: Config, key: str) -> list[Run]:
 def ablation_tables(config: Config) -> list[str]:
     """The tables that compare a method with parts of itself: those that compare within rows."""
     return [key for key in _of_results(config) if config.tables[key].compare_within]
+
+
+def whole_methods(config: Config) -> set[Run]:
+    """The runs that ablations start from: those that tables compare with other methods."""
+    return set(_compared(config))
 
 
 def printed_runs(config: Config) -> list[Run]:
@@ -151,9 +158,14 @@ def _of_results(config: Config) -> list[str]:
     return [key for key in cells.made_tables(config) if config.tables[key].kind == "results"]
 
 
+def is_comparison(config: Config, key: str) -> bool:
+    """Whether a table compares different methods."""
+    return config.tables[key].kind == "results" and not config.tables[key].compare_within
+
+
 def _compared(config: Config) -> list[Run]:
     """The runs of tables that compare different methods; controls are there to bracket them."""
-    tables = [key for key in _of_results(config) if not config.tables[key].compare_within]
+    tables = [key for key in _of_results(config) if is_comparison(config, key)]
     runs = [run for key in tables for run in cells.table_runs(config, key)]
     return [run for run in dict.fromkeys(runs) if not is_control(config, run.method)]
 

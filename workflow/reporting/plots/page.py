@@ -17,13 +17,13 @@ from matplotlib.lines import Line2D
 
 from workflow.reporting.families import FAMILIES, Family
 from workflow.reporting.figure_layout import INK, LINE, WARNING
-from workflow.reporting.lettering import SMALLEST, shorten, width_of, wrap
+from workflow.reporting.lettering import Title, shorten, width_of, wrap
 
 # Inches: a page of two columns.
 WIDTH = 7.16
 MARGIN = 0.05
 MUTED, FAINT = "#555555", "#dddddd"
-TEXT = 6.5
+TEXT, HEADING = 7.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,24 @@ class Page:
         place = (x / WIDTH, 1 - (self.top + y) / self.height)
         self.figure.text(*place, shorten(text, look["size"], width), **look)
 
+    def title(self, x: float, y: float, title: Title) -> None:
+        """A column's title, centred and with its foot at y."""
+        place = (x / WIDTH, 1 - (self.top + y) / self.height)
+        self.figure.text(
+            *place, title.text, size=title.size, rotation=title.rotation,
+            color=INK, ha="center", va="bottom", linespacing=1.0,
+        )  # fmt: skip
+
+    def mark(self, x: float, y: float, marker: str, colour: str) -> None:
+        """A marker centred at (x, y), as in legends."""
+        place = (x / WIDTH, 1 - (self.top + y) / self.height)
+        self.figure.add_artist(
+            Line2D(
+                [place[0]], [place[1]],
+                marker=marker, color=colour, markersize=3.5, linestyle="none",
+            )
+        )  # fmt: skip
+
 
 def look() -> AbstractContextManager[None]:
     """The style of all larger figures; text is never read as mathematics, whatever it holds."""
@@ -85,8 +103,8 @@ def look() -> AbstractContextManager[None]:
             "grid.linewidth": 0.4,
             "xtick.color": MUTED,
             "ytick.color": MUTED,
-            "xtick.labelsize": SMALLEST,
-            "ytick.labelsize": SMALLEST,
+            "xtick.labelsize": 6.5,
+            "ytick.labelsize": 6.5,
             "xtick.major.size": 2,
             "ytick.major.size": 2,
             "xtick.major.width": 0.5,
@@ -99,7 +117,7 @@ def look() -> AbstractContextManager[None]:
 
 def open_page(words: Words, body: float) -> Page:
     """A page with `body` inches for panels between its words."""
-    warnings = [line for n in words.notices for line in wrap(n, 7.5, WIDTH - 0.2, "bold")]
+    warnings = [line for n in words.notices for line in wrap(n, HEADING, WIDTH - 0.2, "bold")]
     notes = wrap(" ".join(words.notes), TEXT, WIDTH - 2 * MARGIN)
     head = MARGIN + 1.2 * LINE * len(warnings)
     top = head + 1.6 * LINE
@@ -110,9 +128,9 @@ def open_page(words: Words, body: float) -> Page:
     for index, line in enumerate(warnings):
         y = MARGIN + (index + 0.8) * 1.2 * LINE - top
         page.text(
-            WIDTH / 2, y, line, 2 * WIDTH, size=7.5, weight="bold", color=WARNING, ha="center"
+            WIDTH / 2, y, line, 2 * WIDTH, size=HEADING, weight="bold", color=WARNING, ha="center"
         )
-    page.text(MARGIN, head + LINE - top, words.title, size=7.5, weight="bold")
+    page.text(MARGIN, head + LINE - top, words.title, size=HEADING, weight="bold")
     _legend(page, words.families, head + LINE - top)
     for index, line in enumerate(notes):
         page.text(MARGIN, body + 0.06 + LINE * (index + 1), line, 2 * WIDTH, color=MUTED)
@@ -125,11 +143,5 @@ def _legend(page: Page, families: Iterable[Family], y: float) -> None:
     for one in reversed([one for one in FAMILIES if one in shown]):
         x -= width_of(one.name, TEXT)
         page.text(x, y, one.name)
-        place = ((x - 0.07) / WIDTH, 1 - (page.top + y - 0.035) / page.height)
-        page.figure.add_artist(
-            Line2D(
-                [place[0]], [place[1]],
-                marker=one.marker, color=one.colour, markersize=3.5, linestyle="none",
-            )
-        )  # fmt: skip
+        page.mark(x - 0.07, y - 0.035, one.marker, one.colour)
         x -= 0.25

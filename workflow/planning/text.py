@@ -1,0 +1,139 @@
+"""A bill as text and as data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from workflow.config import Config
+from workflow.planning.bill import Bill, table_bill
+from workflow.planning.devices import SHARE_RANGE
+from workflow.planning.used import Used, used
+
+WIDTH = 26
+
+
+def as_text(config: Config, bill: Bill) -> str:
+    """The bill, its assumptions first."""
+    parts = [_head(config, bill), _totals(bill), _methods(config, bill), _tables(config, bill)]
+    if lines := used(config, bill):
+        parts.append(_used(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_data(config: Config, bill: Bill) -> dict[str, Any]:
+    """The bill for programs: hours, bytes."""
+    return {
+        "device": {"name": bill.device.name, "measured": bill.device.measured or None},
+        "gpus": bill.gpus,
+        "images": {name: images._asdict() for name, images in bill.images.items()},
+        "device_hours": bill.hours(bill.costs),
+        "device_hours_factors": bill.span,
+        "wall_hours": bill.wall / 3600,
+        "jobs": bill.jobs,
+        "disk_bytes": bill.disk,
+        "methods": {name: bill.hours(runs) for name, runs in bill.by_method().items()},
+        "tables": {name: bill.hours(runs) for name, runs in table_bill(config, bill).items()},
+        "runs": [
+            {**run._asdict(), **of_run._asdict(), "seeds_at_once": bill.at_once(run)}
+            for run, of_run in bill.costs.items()
+        ],
+        "used": [line._asdict() for line in used(config, bill)],
+    }
+
+
+def _head(config: Config, bill: Bill) -> str:
+    device = bill.device
+    if device.rates:
+        basis = (
+            f"measured on this device at {device.measured} in {device.precision}: "
+            f"{len(device.rates)} networks trained for some steps"
+        )
+    else:
+        low, high = SHARE_RANGE
+        basis = (
+            f"ESTIMATED, no device was measured: {device.peak / 1e12:,.0f} TFLOP/s by its data "
+            f"sheet, of which training is\nassumed to reach {low:.0%} to {high:.0%}; "
+            "`python -m workflow.plan --calibrate` measures the device it runs on"
+        )
+    images = "\n".join(
+        f"  {name:<{WIDTH}}{i.train:>7,} train {i.val:>6,} val {i.test:>6,} test  ({i.known})"
+        for name, i in bill.images.items()
+    )
+    return (
+        f"preset {config.preset}: {len(bill.costs)} pairs of data set and method, "
+        f"{bill.seeds} seeds, {bill.jobs} jobs\n"
+        f"device: {device.name}, {basis}\nimages:\n{images}"
+    )
+
+
+def _totals(bill: Bill) -> str:
+    low, high = bill.span
+    hours, wall = bill.hours(bill.costs), bill.wall / 3600
+    between = "" if low == high else f"   ({_amount(low * hours)} to {_amount(high * hours)})"
+    walls = "" if low == high else f"   ({_amount(low * wall)} to {_amount(high * wall)})"
+    memory = max((c.device_bytes for c in bill.costs.values()), default=0.0)
+    host = max((c.host_bytes for c in bill.costs.values()), default=0.0)
+    lines = [
+        f"{'device hours':<{WIDTH}}{_amount(hours):>10}{between}",
+        f"{f'hours on {bill.gpus} at a time':<{WIDTH}}{_amount(wall):>10}{walls}",
+        f"{'memory of a run, device':<{WIDTH}}{memory / 1e9:>10.1f} GB at most, roughly; "
+        f"the device has {bill.device.memory / 1e9:.0f}",
+        f"{'memory of a run, host':<{WIDTH}}{host / 1e9:>10.1f} GB at most, roughly",
+        *(f"{'disk: ' + what:<{WIDTH}}{size / 1e9:>10.1f} GB" for what, size in bill.disk.items()),
+        "Downloads and unpacked archives come on top: some 6 GB of RETOUCH, tens of ISIC 2017.",
+    ]
+    return "\n".join(lines)
+
+
+def _methods(config: Config, bill: Bill) -> str:
+    rows = [
+        f"{'by method':<{WIDTH}}{'runs':>6}{'hours':>10}{'hours a run':>13}{'GB':>8}{'at once':>9}"
+    ]
+    for method, runs in bill.by_method().items():
+        hours = bill.hours(runs)
+        longest = max(runs, key=lambda run: bill.costs[run].seconds)
+        memory = max(bill.costs[run].device_bytes for run in runs)
+        together = min(bill.at_once(run) for run in runs)
+        trained = config.methods[method].module is not None
+        rows.append(
+            f"{method:<{WIDTH}}{len(runs) * bill.seeds:>6}{_amount(hours):>10}"
+            f"{_amount(bill.costs[longest].seconds / 3600):>13}"
+            + (f"{memory / 1e9:>8.1f}{together:>9}" if trained else "")
+        )
+    rows.append("hours a run: of the longest; at once: seeds that the device's memory holds")
+    return "\n".join(rows)
+
+
+def _tables(config: Config, bill: Bill) -> str:
+    rows = [f"{'by table':<{WIDTH}}{'runs':>6}{'hours':>10}"]
+    for key, runs in table_bill(config, bill).items():
+        count = len(runs) * bill.seeds
+        rows.append(f"{key:<{WIDTH}}{count:>6}{_amount(bill.hours(runs)):>10}")
+    rows.append("a run that several tables show counts in each of them, and once in the total")
+    return "\n".join(rows)
+
+
+def _used(lines: list[Used]) -> str:
+    return "\n".join(_used_rows(lines))
+
+
+def _used_rows(lines: list[Used]) -> Iterator[str]:
+    yield (
+        f"{'training that is done':<{WIDTH}}{'runs':>6}{'predicted s':>13}{'used s':>10}"
+        f"{'used/pred.':>12}  device"
+    )
+    for line in lines:
+        ratio = f"{line.used / line.predicted:.2f}" if line.predicted else "-"
+        yield (
+            f"{line.method:<{WIDTH}}{line.runs:>6}{line.predicted:>13.1f}{line.used:>10.1f}"
+            f"{ratio:>12}  {line.device}"
+        )
+    predicted, spent = (
+        sum(getattr(line, what) for line in lines) for what in ("predicted", "used")
+    )
+    ratio = f"{spent / predicted:.2f}" if predicted else "-"
+    count = sum(line.runs for line in lines)
+    yield f"{'all':<{WIDTH}}{count:>6}{predicted:>13.1f}{spent:>10.1f}{ratio:>12}"
+
+
+def _amount(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.3f}"

@@ -1,0 +1,95 @@
+"""What a run scored on each test image, in a byte per class or label.
+
+The counts that the tables are computed from are read, so the numbers are those of the tables, at
+the resolution that these are counted at, and of all seeds, whether their masks are kept or not.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from workflow.data.errors import DataError
+from workflow.evaluation.saved import AGAIN, Images, Pixels, read_counts
+
+NEVER = 255  # a Dice that does not exist
+PERFECT = 200  # half per cents
+SHARE, MOST = 2000, 254  # a share of the image is in 1/2000, up to 254 of them
+CERTAIN = 250
+
+Bytes = NDArray[np.uint8]
+
+
+class Scores(NamedTuple):
+    """Bytes of a run; None for a task that it has no counts of.
+
+    Attributes:
+        dice: `[N, n]` in half per cents; 255 where neither the reference nor the method has the
+            class, or the image is not scored.
+        fp, fn: `[N, n]`, false positive and false negative pixels as a share of the image's.
+        probabilities: `[N, n_cls]` in 1/250.
+    """
+
+    dice: Bytes | None = None
+    fp: Bytes | None = None
+    fn: Bytes | None = None
+    probabilities: Bytes | None = None
+
+
+def read_scores(file: Path, rows: Mapping[str, int]) -> Scores:
+    """What a counts file says of each image.
+
+    Args:
+        file: counts.parquet of a run.
+        rows: id -> row of the N test images.
+
+    Raises:
+        DataError: the file cannot be used, or scores an image that is not in the test split.
+    """
+    pixels, labels = read_counts(file)
+    scores = Scores()
+    if pixels is not None:
+        dice, fp, fn = _of_pixels(pixels)
+        at = _rows(file, pixels.images, rows)
+        scores = Scores(
+            _placed(dice, at, len(rows), NEVER),
+            *(_placed(x, at, len(rows), 0) for x in (fp, fn)),
+        )
+    if labels is not None:
+        at, said = _rows(file, labels.images, rows), _probability(labels.logit)
+        scores = scores._replace(probabilities=_placed(said, at, len(rows), 0))
+    return scores
+
+
+def _of_pixels(pixels: Pixels) -> tuple[Bytes, Bytes, Bytes]:
+    tp, fp, fn = pixels.tp, pixels.fp, pixels.fn
+    size = 2 * tp + fp + fn
+    dice = np.where(size > 0, np.rint(2 * PERFECT * tp / np.maximum(size, 1)), NEVER)
+    all_pixels = tp + fp + fn + pixels.tn
+    # Rounded up, so that a single pixel is more than none.
+    shares = (np.minimum(np.ceil(SHARE * wrong / all_pixels), MOST) for wrong in (fp, fn))
+    return dice.astype(np.uint8), *(share.astype(np.uint8) for share in shares)
+
+
+def _probability(logit: NDArray[np.float64]) -> Bytes:
+    """Sigmoids; rounding takes none from one side of a half to the other."""
+    byte, half = np.rint(CERTAIN * expit(logit)), CERTAIN // 2
+    return np.where(logit > 0, np.maximum(byte, half), np.minimum(byte, half - 1)).astype(np.uint8)
+
+
+def _rows(file: Path, images: Images, rows: Mapping[str, int]) -> NDArray[np.intp]:
+    """The row of each scored image."""
+    other = next((name for name in images.ids if name not in rows), None)
+    if other is not None:
+        raise DataError(f"{file}: scores {other}, which is not in the test split; {AGAIN}")
+    return np.array([rows[name] for name in images.ids], np.intp)
+
+
+def _placed(values: Bytes, at: NDArray[np.intp], count: int, otherwise: int) -> Bytes:
+    """Values of some images in an array of all of them."""
+    placed = np.full((count, values.shape[1]), otherwise, np.uint8)
+    placed[at] = values
+    return placed
