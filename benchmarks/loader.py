@@ -8,8 +8,9 @@ Prints, all measured in this one run, on whatever device the configuration choos
   limit       bytes that the engine has to move per image, and what they would take at the rate of
               a plain copy
 Portions of both take turns, and the fastest of each counts, because a busy machine disturbs the
-others. Files have just been written, so the standard loader never waits for a disk. Images are the
-real ones where `../shared/data` has them, else phantoms.
+others. Processor time, which other jobs disturb least, is that of this process, so it is given
+where there are no workers. Files have just been written, so the standard loader never waits for a
+disk. Images are the real ones where `../shared/data` has them, else phantoms.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -119,21 +120,31 @@ def engine(images: DeviceImages, batch: int, augmentation: Augmentation) -> Iter
             yield len(given.images)
 
 
+class Rate(NamedTuple):
+    """Images per second of the clock, and per second that this process has a processor."""
+
+    clock: float
+    processor: float
+
+
 def rates(
     paths: dict[str, Iterator[int]], device: torch.device, count: int, rounds: int
-) -> dict[str, float]:
-    """Images a second of each: the fastest of some portions of `count` images, in turns."""
-    best = dict.fromkeys(paths, 0.0)
+) -> dict[str, Rate]:
+    """The rates of each: the fastest of some portions of `count` images, in turns."""
+    best = dict.fromkeys(paths, Rate(0.0, 0.0))
     for number in range(rounds + 1):
         for name, batches in paths.items():
-            start, done = time.perf_counter(), 0
+            start, busy, done = time.perf_counter(), time.process_time(), 0
             # Many times more of what is many times faster, so that each is measured as long.
             while done < count or time.perf_counter() - start < 0.2:
                 done += next(batches)
             if device.type == "cuda":
                 torch.cuda.synchronize()
             if number:  # the first starts the workers
-                best[name] = max(best[name], done / (time.perf_counter() - start))
+                spent = (time.perf_counter() - start, time.process_time() - busy)
+                best[name] = Rate(
+                    *(max(b, done / s) for b, s in zip(best[name], spent, strict=True))
+                )
     return best
 
 
@@ -180,17 +191,25 @@ def compare(size: int, channels: int, count: int, rounds: int) -> float:
             paths["engine, host memory"] = engine(host, batch, training.augmentation)
         found = rates(paths, device, max(batch, count // 2), rounds)
         bound = measure(device).bandwidth / moved_bytes(near)
-    best = max(rate for name, rate in found.items() if name.startswith("standard"))
+    alone, mine = found["standard, 0 workers"].processor, found["engine"].processor
+    best = max(rate.clock for name, rate in found.items() if name.startswith("standard"))
     print(
         f"{size} x {size}, {channels} channels, {kind}, {device}, {torch.get_num_threads()} threads"
     )
     for name, rate in found.items():
-        print(f"  {name:<24}{rate:>10.0f} images/s{rate / best:>9.1f} x the best standard")
+        print(
+            f"  {name:<24}{rate.clock:>10.0f} images/s{rate.clock / best:>9.1f} x the best standard"
+        )
     print(
         f"  {'limit':<24}{bound:>10.0f} images/s: {moved_bytes(near) / 1e6:.1f} MB per image at "
-        f"the rate of a copy; the engine reaches {found['engine'] / bound:.0%}"
+        f"the rate of a copy; the engine reaches {found['engine'].clock / bound:.0%}"
     )
-    return found["engine"] / best
+    if device.type == "cpu":
+        print(
+            f"  {'processor time':<24}{1e3 / alone:>10.2f} ms an image without workers, "
+            f"{1e3 / mine:.2f} of the engine: {mine / alone:.1f} times"
+        )
+    return found["engine"].clock / best
 
 
 def main() -> None:

@@ -106,6 +106,16 @@ def runs(config: Config) -> list[Run]:
     return list(dict.fromkeys(of_tables + of_figures))
 
 
+def shown_seeds(config: Config, run: Run) -> list[int]:
+    """The seeds whose masks the report holds, as `report.masks` says; of controls none.
+
+    Those are the reference, nothing, or noise, which takes more space than all methods together.
+    """
+    if config.methods[run.method].control is not None:
+        return []
+    return config.seeds if config.report.masks == "all" else config.seeds[:1]
+
+
 def made_tables(config: Config) -> list[str]:
     """The tables that have anything left to show under `select`."""
     return [

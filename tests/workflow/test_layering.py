@@ -44,6 +44,10 @@ MEANT = {
     ("workflow.images", "workflow.data.arrays"),
     # Every step ends with the message of wrong data, as with that of a wrong configuration.
     ("workflow.step", "workflow.data.errors"),
+    # A calibration trains networks as training does; without it, a plan needs none of it.
+    ("workflow.planning.calibrate", "workflow.training.augmentation"),
+    ("workflow.planning.calibrate", "workflow.training.loop"),
+    ("workflow.planning.calibrate", "workflow.training.record"),
     # A table is made anew when the warning on it changes.
     ("workflow.fingerprint", "workflow.reporting.notices"),
 }

@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 from workflow import cells, paths
 from workflow.cluster.partitions import Partition, chosen, partitions
+from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site, load_site
 from workflow.config import Config
 from workflow.config_errors import ConfigError
+from workflow.planning.bill import make_bill
 from workflow.step import read_config
 
 # Folders that each machine has for itself, as a rule.
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")
-# Weights, states and masks of one run, and its share of the data; measured at paper scale.
-BYTES_OF_A_RUN = 1_000_000_000
 # Shorter than this, and training spends its jobs on starting.
 LEAST_MINUTES = 30
 
@@ -173,15 +173,16 @@ def _shared(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _disk(cluster: Cluster) -> Iterator[Finding]:
-    config = cluster.config
-    number = len(cells.runs(config)) * len(config.seeds)
-    needed = 0 if config.demo else number * BYTES_OF_A_RUN
-    free = shutil.disk_usage(cluster.folder).free
+    try:
+        bill = make_bill(cluster.config, device_of(cluster.site.gpu_model), gpus=1)
+    except ConfigError:
+        return  # a folder of the user's own, whose images are counted once it is prepared
+    free, needed = shutil.disk_usage(cluster.folder).free, sum(bill.disk.values())
     if free < needed:
         yield Finding(
             "disk",
             False,
-            f"{free / 1e9:.0f} GB are free, and up to {needed / 1e9:.0f} GB may be written",
+            f"{free / 1e9:.0f} GB are free, and {needed / 1e9:.0f} GB or more will be written",
             "runs that cannot save their state fail",
             "Free some space, or set training.keep_weights to false",
         )

@@ -58,11 +58,17 @@ class Site(BaseModel):
         return min(limits, default=None)
 
 
-def growing(first: int, longest: int | None = None) -> Callable[..., int]:
-    """A resource that grows with each attempt, up to a limit: the last may have run out of it."""
+def growing(first: int | Callable[[Any], int], longest: int | None = None) -> Callable[..., int]:
+    """A resource that grows with each attempt, up to a limit: the last may have run out of it.
+
+    Args:
+        first: of the first attempt, or how it follows from a job's wildcards.
+        longest: the limit.
+    """
 
     def asked(wildcards: Any, attempt: int) -> int:
-        return min(first * attempt, longest or first * attempt)
+        amount = attempt * (first if isinstance(first, int) else first(wildcards))
+        return min(amount, longest or amount)
 
     return asked
 

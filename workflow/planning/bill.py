@@ -13,6 +13,8 @@ from workflow.planning.schedule import wall_seconds
 # Tables, figures and report take minutes of a processor, whatever was trained
 # (`python -m benchmarks.reporting`: about a minute on two cores at the paper's size).
 REPORTING = 120.0
+# The share of a device's memory that a run may count on.
+USABLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Bill:
         costs: run -> cost of one seed.
         seeds: how many.
         images: data set -> images.
+        jobs: how many trainings are started, or controls made.
         wall: seconds until everything is there.
         disk: what -> bytes.
     """
@@ -57,9 +60,10 @@ class Bill:
         return dict(sorted(found.items(), key=lambda item: -self.hours(item[1])))
 
     def at_once(self, run: Run) -> int:
-        """How many seeds of a run the device's memory holds."""
+        """How many of a run's seeds the device's memory holds: 0 if not even one."""
         needed = self.costs[run].device_bytes
-        return max(1, int(0.9 * self.device.memory / needed)) if needed else self.seeds
+        fit = int(USABLE * self.device.memory / needed) if needed else self.seeds
+        return min(fit, self.seeds)
 
 
 def make_bill(config: Config, device: Device, gpus: int) -> Bill:

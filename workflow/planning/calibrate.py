@@ -1,24 +1,27 @@
 """Measures what this device reaches in large matrix products, and in training each network.
 
 Every network trains for a few steps on random images: on a GPU at the configuration's size and
-batch, on a processor at 96 x 96 and a batch of two, where a step takes about a second. Rates are
-FLOPs a second, so they serve for other sizes; small sizes fill a device less, so that they err to
-the cautious side.
+batch, on a processor at 96 x 96 and a batch of two, where a step takes about a second. The fastest
+step counts, since others may use the device as well. Rates are FLOPs a second, so they serve for
+other sizes; small sizes fill a device less, so that they err to the cautious side. So do networks
+that are not compiled, as here unless `training.compile` is on: compiling takes up the time.
 """
 
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import psutil
 import torch
 
-from workflow.cells import runs
-from workflow.config import Config, load_config
+from workflow.cells import Run, runs
+from workflow.config import Config, resolve
+from workflow.config_errors import merge
 from workflow.device import choose_device, choose_precision, computing
 from workflow.images import DeviceImages
 from workflow.methods import build_method
+from workflow.planning.cost import step_bytes
 from workflow.planning.devices import Device
 from workflow.planning.networks import network_of
 from workflow.training.augmentation import draw_motions
@@ -27,39 +30,47 @@ from workflow.training.record import processor
 
 STEPS = 3
 ON_A_PROCESSOR = {"image_size": 96}
-SIDE = 2048  # of the matrices
+# Of the matrices: large enough for a GPU, and what a processor multiplies in a tenth of a second.
+SIDE = {"cuda": 8192, "cpu": 2048}
+
+
+class Measured(NamedTuple):
+    """Of one network: seconds of a training step and of a forward pass, peak memory of a GPU."""
+
+    step: float
+    forward: float
+    precision: str
+    peak_bytes: int
 
 
 def calibrate(config: Config, seconds: float, report: Callable[[str], None]) -> Device:
     """Measure this device.
 
     Args:
-        config: whose methods to measure, on one data set each.
-        seconds: after which no further method is begun; those left get the median share.
+        config: whose networks to measure, those first that compute most; methods that share a
+            module are measured as one.
+        seconds: after which no further network is begun; those left get the median share.
         report: called with each finding, a line of text.
     """
     device = choose_device(config.training)
-    if device.type != "cuda":
-        small = dict.fromkeys(config.datasets, ON_A_PROCESSOR)
-        changes = {"datasets": small, "training": {"batch_size": 2}}
-        config = load_config(overrides={"preset": config.preset, **changes})
+    cuda = device.type == "cuda"
+    if not cuda:
+        changes = {
+            "datasets": dict.fromkeys(config.datasets, ON_A_PROCESSOR),
+            "training": {"batch_size": 2},
+        }
+        config = resolve(merge(config.model_dump(mode="json"), changes))
     precision = choose_precision(config.training, device)
-    end, rates, evaluating = time.perf_counter() + seconds, {}, {}
+    end, found = time.perf_counter() + seconds, _Found({}, {}, {})
     with computing(config.training):
         peak = _peak(device, precision)
         report(f"matrix products: {peak / 1e9:,.0f} GFLOP/s in {_name(precision)}")
-        for dataset, method in _one_each(config):
+        for dataset, method in _one_of_each(config):
             if time.perf_counter() > end:
                 report(f"{method} and those after it: not measured, the time is up")
                 break
-            network = network_of(config, dataset, method)
-            assert network is not None
-            step, forward = _seconds(config, dataset, method, device)
-            images = config.training_for(dataset, method).batch_size
-            rates[method] = 3 * network.flops * images / step
-            evaluating[method] = network.flops * images / forward
-            report(f"{method}: {rates[method] / 1e9:,.0f} GFLOP/s, {rates[method] / peak:.0%}")
-    cuda = device.type == "cuda"
+            rate = found.add(config, dataset, method, _measure(config, dataset, method, device))
+            report(f"{method}: {rate / 1e9:,.0f} GFLOP/s, {rate / peak:.0%}")
     memory = torch.cuda.mem_get_info(device)[1] if cuda else psutil.virtual_memory().total
     return Device(
         name=processor(device),
@@ -68,32 +79,58 @@ def calibrate(config: Config, seconds: float, report: Callable[[str], None]) -> 
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
         gpu=cuda,
         precision=_name(precision),
-        rates=rates,
-        evaluating=evaluating,
+        **found._asdict(),
     )
 
 
-def _one_each(config: Config) -> Iterator[tuple[str, str]]:
-    """(data set, method) for every method that is trained."""
-    seen: set[str] = set()
-    for dataset, method in runs(config):
-        if method not in seen and config.methods[method].module is not None:
-            seen.add(method)
-            yield dataset, method
+class _Found(NamedTuple):
+    """What `Device` holds under these names: of every method whose module was measured."""
+
+    rates: dict[str, float]
+    evaluating: dict[str, float]
+    memory_factors: dict[str, float]
+
+    def add(self, config: Config, dataset: str, method: str, measured: Measured) -> float:
+        """Take in what was measured; returns FLOP/s in training."""
+        training, network = (
+            config.training_for(dataset, method),
+            network_of(config, dataset, method),
+        )
+        assert network is not None
+        module, images = config.methods[method].module, training.batch_size
+        for name, entry in config.methods.items():
+            if entry.module == module:
+                self.rates[name] = 3 * network.flops * images / measured.step
+                self.evaluating[name] = network.flops * images / measured.forward
+                if measured.peak_bytes:
+                    reckoned = step_bytes(network, training, measured.precision)
+                    self.memory_factors[name] = measured.peak_bytes / reckoned
+        return self.rates[method]
+
+
+def _one_of_each(config: Config) -> list[Run]:
+    """A run of each module, the one that computes most; the modules that do so in all first."""
+    flops = {run: network.flops for run in runs(config) if (network := network_of(config, *run))}
+    by_module: dict[str, list[Run]] = {}
+    for run in flops:
+        by_module.setdefault(str(config.methods[run.method].module), []).append(run)
+    order = sorted(by_module.values(), key=lambda group: -sum(flops[run] for run in group))
+    return [max(group, key=lambda run: flops[run]) for group in order]
 
 
 def _peak(device: torch.device, precision: torch.dtype) -> float:
     """FLOP/s of a product of two large matrices, the best of several."""
-    left, right = torch.randn(2, SIDE, SIDE, device=device).to(precision)
+    side = SIDE[device.type]
+    left, right = torch.randn(2, side, side, device=device).to(precision)
     times = [_timed(lambda: left @ right, device) for _ in range(6)]
-    return 2 * SIDE**3 / min(times)
+    return 2 * side**3 / min(times)
 
 
-def _seconds(
-    config: Config, dataset: str, method: str, device: torch.device
-) -> tuple[float, float]:
-    """Median seconds of a training step, and of a forward pass of as many images."""
+def _measure(config: Config, dataset: str, method: str, device: torch.device) -> Measured:
+    """Train a network for some steps, and pass as many images through it."""
     training, data = config.training_for(dataset, method), config.datasets[dataset]
+    if training.compile == "auto":
+        training = training.model_copy(update={"compile": "off"})
     size, labels = data.image_size, len(data.labels)
     count = max(training.batch_size, labels)  # weights of the loss need an image of every label
     shape = (count, 3 if data.color else 1, size, size)
@@ -103,6 +140,7 @@ def _seconds(
         labels=torch.eye(labels, device=device).repeat(count, 1)[:count],
         scale=255.0,
     )
+    already = _start_peak(device)
     trainer = Trainer(
         lambda: build_method(config, dataset, method),
         Splits(images, images),
@@ -127,9 +165,19 @@ def _seconds(
 
     trainer.model.train()
     trained = [_timed(step, device) for _ in range(STEPS + 1)][1:]
+    peak_bytes = torch.cuda.max_memory_allocated(device) - already if already else 0
     trainer.model.eval()
     passed = [_timed(forward, device) for _ in range(STEPS + 1)][1:]
-    return statistics.median(trained), statistics.median(passed)
+    return Measured(min(trained), min(passed), _name(trainer.precision), peak_bytes)
+
+
+def _start_peak(device: torch.device) -> int:
+    """Bytes that a GPU holds already, from where its peak is measured; of a processor 0."""
+    if device.type != "cuda":
+        return 0
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
 
 
 def _timed(what: Callable[[], object], device: torch.device) -> float:

@@ -10,9 +10,9 @@ import math
 from typing import NamedTuple
 
 from workflow.config import Config
-from workflow.planning.devices import Device
+from workflow.planning.devices import Device, choose
 from workflow.planning.images import Images, images_of
-from workflow.planning.networks import Network, network_of
+from workflow.planning.networks import Network, known_network, network_of
 from workflow.protocol import Training
 
 # Seconds that a job takes before its first step: Python, torch and its libraries, data, the network
@@ -103,30 +103,43 @@ def cost(config: Config, dataset: str, method: str, device: Device) -> Cost:
     Raises:
         ConfigError: the data set's size is not known yet.
     """
-    images = images_of(config, dataset)
     network = network_of(config, dataset, method)
-    predictions = float(BYTES_PER_PREDICTION * images.test)
-    if network is None:
-        return Cost(0, 0, SCORING * images.test, 0, HOST_BYTES, 0, 0, predictions)
+    if network is not None:
+        return _cost(config, dataset, method, device, network)
+    test = images_of(config, dataset).test
+    return Cost(0, 0, SCORING * test, 0, HOST_BYTES, 0, 0, float(BYTES_PER_PREDICTION * test))
+
+
+def _cost(config: Config, dataset: str, method: str, device: Device, network: Network) -> Cost:
+    """What one seed of a network that is trained costs."""
+    images = images_of(config, dataset)
     training = config.training_for(dataset, method)
     done = work(config, dataset, method, network, images)
     rate, forward = device.rate(method), device.evaluation_rate(method)
     weights = 4.0 * network.parameters
-    moments = MOMENTS[training.optimizer] * weights
-    narrow = training.precision != "float32" and device.precision != "float32"
-    kept = network.kept * training.batch_size * (0.5 if narrow else 1.0)
+    state = (1 + MOMENTS[training.optimizer]) * weights
     size = config.datasets[dataset].image_size ** 2
     pixels = (images.train + images.val) * size * (4 if config.datasets[dataset].color else 2)
     return Cost(
         training=done.training / rate + done.validation / forward,
         pretraining=done.pretraining / rate,
         scoring=done.scoring / forward + SCORING * images.test,
-        device_bytes=SPARE * (2 * weights + moments + kept) + pixels,
+        device_bytes=device.memory_factors.get(method, SPARE)
+        * step_bytes(network, training, device.precision)
+        + pixels,
         host_bytes=HOST_BYTES + pixels + 2 * weights,
         weights_bytes=weights,
-        state_bytes=2 * weights + moments,
-        predictions_bytes=predictions,
+        state_bytes=weights + state,  # the best weights beside the last
+        predictions_bytes=float(BYTES_PER_PREDICTION * images.test),
     )
+
+
+def step_bytes(network: Network, training: Training, precision: str) -> float:
+    """What a training step must hold: weights, gradients, moments, what the backward pass needs."""
+    weights = 4.0 * network.parameters
+    narrow = training.precision != "float32" and precision != "float32"
+    kept = network.kept * training.batch_size * (0.5 if narrow else 1.0)
+    return (2 + MOMENTS[training.optimizer]) * weights + kept
 
 
 def predicted_runtime(
@@ -139,11 +152,18 @@ def predicted_runtime(
         dataset, method: which run.
         seeds: how many.
         device: on which; the calibrated one or the assumed one if not given.
-    """
-    from workflow.planning.devices import choose
 
+    Returns:
+        0 for a control, and for a network of which nothing is on record.
+
+    Raises:
+        ConfigError: the data set's size is not known yet.
+    """
+    network = known_network(config, dataset, method)
+    if network is None:
+        return 0.0
     device = device or choose(None)
-    seconds = seeds * cost(config, dataset, method, device).training
+    seconds = seeds * _cost(config, dataset, method, device, network).training
     return (START + compiling(config.training_for(dataset, method), device) + seconds) / 60
 
 

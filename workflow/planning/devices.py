@@ -4,17 +4,17 @@ A calibration (see `calibrate`) is kept in the user's cache folder, one file per
 for every preset. Without one, a network is assumed to reach a share of the device's peak.
 """
 
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import platformdirs
-
-from workflow.config_errors import ConfigError
+from workflow.config_errors import ConfigError, unknown
 from workflow.files import read_json, write_json
 
-# Name -> (dense bf16 TFLOP/s without sparsity, or fp16 where there is no bf16; memory in GB), from
-# the vendor's data sheets.
+# Name -> (TFLOP/s of tensor cores in bf16, or fp16 on V100 and T4, which have no bf16; without
+# sparsity, sums in float32; memory in GB). From NVIDIA's data sheets of these products; of RTX 3090
+# and 4090 from the appendices of the white papers on the GA102 and Ada architectures.
 KNOWN = {
     "B200": (2250.0, 180.0),
     "H200": (989.0, 141.0),
@@ -51,7 +51,8 @@ class Device:
         gpu: or a processor.
         precision: that of the calibration.
         rates: method -> FLOP/s reached in training, forward pass counted three times.
-        evaluating: method -> the same of forward passes alone.
+        evaluating: the same of forward passes alone.
+        memory_factors: method -> peak memory measured over what is reckoned; of a GPU only.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Device:
     precision: str = "bfloat16"
     rates: dict[str, float] = field(default_factory=dict)
     evaluating: dict[str, float] = field(default_factory=dict)
+    memory_factors: dict[str, float] = field(default_factory=dict)
 
     def rate(self, method: str) -> float:
         """FLOP/s in training a method: its own, or what those that were measured reach."""
@@ -87,14 +89,19 @@ def known_device(name: str) -> Device:
         if _plain(known) == _plain(name):
             return Device(known, teraflops * 1e12, gigabytes * 1e9)
     raise ConfigError(
-        f"--device: found {name!r}; known are {', '.join(KNOWN)}. For any other, run "
+        f"--device: {unknown(name, KNOWN)}. For any other, run "
         "`python -m workflow.plan --calibrate` on it"
     )
 
 
+def cache_folder() -> Path:
+    """Where what was measured and counted here is kept: of the user, not of a preset."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resformer"
+
+
 def folder() -> Path:
     """Where calibrations are kept."""
-    return Path(platformdirs.user_cache_dir("resformer")) / "calibrations"
+    return cache_folder() / "calibrations"
 
 
 def save(device: Device) -> Path:
@@ -106,9 +113,23 @@ def save(device: Device) -> Path:
 
 
 def calibrations() -> list[Device]:
-    """The devices that have been calibrated, the latest first."""
-    found = [Device(**read_json(file)) for file in folder().glob("*.json")]
+    """The devices that have been calibrated, the latest first.
+
+    Raises:
+        ConfigError: a file is not a calibration of this version.
+    """
+    found = [_read(file) for file in folder().glob("*.json")]
     return sorted(found, key=lambda device: device.measured, reverse=True)
+
+
+def _read(file: Path) -> Device:
+    try:
+        return Device(**read_json(file))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{file}: not a calibration that this version reads ({error}); delete it and run "
+            "`python -m workflow.plan --calibrate` again"
+        ) from error
 
 
 def choose(name: str | None) -> Device:
@@ -125,4 +146,5 @@ def choose(name: str | None) -> Device:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    return letters.removeprefix("nvidia").removesuffix("gb")

@@ -12,7 +12,7 @@ from workflow.config_data import Dataset, kfold_of
 from workflow.config_errors import ConfigError
 from workflow.files import read_json
 
-# B-scans of a phantom volume at scale 1, as the real volumes have them.
+# B-scans of a phantom volume, as most real volumes have them.
 PHANTOM_SLICES = {"Cirrus": 128, "Spectralis": 49, "Topcon": 128}
 
 
@@ -47,7 +47,7 @@ def images_of(config: Config, dataset: str) -> Images:
         return _images({name: split["images"] for name, split in splits.items()}, "prepared")
     definition = config.datasets[dataset]
     if definition.source == "isic2017":
-        return _isic(config)
+        return _isic(config, definition)
     if definition.source == "retouch":
         return _retouch(config, definition)
     raise ConfigError(
@@ -56,14 +56,14 @@ def images_of(config: Config, dataset: str) -> Images:
     )
 
 
-def _isic(config: Config) -> Images:
+def _isic(config: Config, definition: Dataset) -> Images:
     """The phantom archives' size, or the record's; a CSV as split leaves images out."""
-    split = config.datasets["isic2017"].split if "isic2017" in config.datasets else "official"
     if config.demo:
         made = config.data.phantom.isic2017
         return Images(made.train, made.val, made.test, "on record")
-    if split.endswith(".csv"):
-        return _counted({row["id"]: 1 for row in _rows(split)}, split)
+    if definition.split.endswith(".csv"):
+        rows = _rows(definition.split)
+        return _counted({row["id"]: 1 for row in rows}, definition.split)
     if config.data.isic2017_record is None:
         return Images(2000, 150, 600, "roughly")
     counts = yaml.safe_load(Path(config.data.isic2017_record).read_text())["counts"]
@@ -75,8 +75,7 @@ def _retouch(config: Config, definition: Dataset) -> Images:
     vendor, step = str(definition.vendor), definition.slice_step
     if config.demo:
         made = config.data.phantom.retouch
-        slices = max(1, round(PHANTOM_SLICES[vendor] * made.scale))
-        volumes = {str(number): slices for number in range(made.volumes)}
+        volumes = {str(number): PHANTOM_SLICES[vendor] for number in range(made.volumes)}
     elif config.data.retouch_record:
         rows = _rows(config.data.retouch_record)
         volumes = {row["id"]: int(row["slices"]) for row in rows if row["vendor"] == vendor}
@@ -92,7 +91,7 @@ def _retouch(config: Config, definition: Dataset) -> Images:
     each, count = sum(taken.values()) / len(taken), len(taken)
     folds = kfold_of(definition.split)
     test = count / folds[1] if folds else config.data.test_volumes
-    val = config.data.val_volumes
+    val = count / folds[1] if folds else config.data.val_volumes
     shares = {"train": count - val - test, "val": val, "test": test}
     return _images({name: round(share * each) for name, share in shares.items()}, "roughly")
 

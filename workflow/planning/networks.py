@@ -7,14 +7,17 @@ both. Rows are looked up by all that decides a network, so that a changed option
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workflow.cells import runs
 from workflow.config import Config, load_config
-from workflow.files import replacing
+from workflow.files import read_json, replacing, write_json
+from workflow.fingerprint import digest
+from workflow.planning.devices import cache_folder
 
 FILE = Path(__file__).with_name("networks.csv")
 
@@ -35,10 +38,47 @@ class Network(NamedTuple):
 
 def network_of(config: Config, dataset: str, method: str) -> Network | None:
     """The network of a run; None for a control, which has none."""
-    if config.methods[method].module is None:
+    entry = config.methods[method]
+    if entry.module is None:
         return None
-    known = _on_record().get(_key(config, dataset, method))
-    return known or _count(config, dataset, method)
+    key = _key(config, dataset, method)
+    if known := _on_record().get(key):
+        return known
+    kept = cache_folder() / "networks" / f"{digest(key, entry.module)}.json"
+    if kept.is_file():
+        return Network(**read_json(kept))
+    counted = _count(config, dataset, method)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_json(kept, counted._asdict())
+    return counted
+
+
+def known_network(config: Config, dataset: str, method: str) -> Network | None:
+    """The network of a run if it is on record, else the nearest that is; no torch, no counting.
+
+    The nearest is the same module at another size or with other options, its FLOPs and what it
+    keeps grown with the number of pixels. None for a control, and if no such module is on record.
+    """
+    entry, size = config.methods[method], config.datasets[dataset].image_size
+    if entry.module is None:
+        return None
+    key = _key(config, dataset, method)
+    if known := _on_record().get(key):
+        return known
+    wanted = json.loads(key)
+    like = [(json.loads(other), network) for other, network in _on_record().items()]
+    like = [(of, network) for of, network in like if of[0] == entry.module]
+    if not like:
+        return None
+
+    def distance(item: tuple[Any, Network]) -> tuple[int, float]:
+        of, _ = item
+        others = sum(of[i] != wanted[i] for i in (1, 3, 4))  # options and outputs
+        return others, abs(math.log(of[2] / size))
+
+    of, nearest = min(like, key=distance)
+    factor = (size / of[2]) ** 2
+    return Network(nearest.parameters, round(nearest.flops * factor), round(nearest.kept * factor))
 
 
 def _key(config: Config, dataset: str, method: str) -> str:

@@ -34,7 +34,7 @@ def make_plot(config: Config, key: str, results: Results | None = None) -> None:
     with look():
         drawn = draw(config, key, results)
         for suffix in ("pdf", "png"):
-            with replacing(paths.figure(config, key, suffix)) as temporary:
+            with replacing(paths.plot(config, key, suffix)) as temporary:
                 save(drawn, temporary)
 
 

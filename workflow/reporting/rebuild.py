@@ -23,7 +23,8 @@ from workflow.config import Config
 from workflow.data.workers import usable_threads
 from workflow.reporting.make_table import make_table
 from workflow.reporting.make_verdicts import write_verdicts
-from workflow.reporting.results import read_results
+from workflow.reporting.plots import made_plots
+from workflow.reporting.results import Results, read_results
 from workflow.reporting.site import build_report
 from workflow.reporting.verdicts import judge
 from workflow.step import run_step
@@ -76,6 +77,8 @@ def rebuild(config: Config, report: bool = False) -> Parts:
                 make_table(config, key, results)
         with parts.timed("verdicts"):
             write_verdicts(config, judge(config, results))
+        with parts.timed("larger figures"):
+            _draw_plots(config, results)
         with parts.timed("waiting for figures"):
             for key, drawn in figures.items():
                 parts[f"figure {key}"] = drawn.result()
@@ -104,12 +107,20 @@ def _figure_processes(config: Config) -> Iterator[dict[str, Future[Spent]]]:
 
 
 def _draw(config: Config, key: str) -> Spent:
-    # Here only: nothing else of a rebuild needs matplotlib.
+    # Here only: what draws needs matplotlib, and the rest of a rebuild does not.
     from workflow.reporting.make_figure import make_figure
 
     start = _now()
     make_figure(config, key)
     return _since(start)
+
+
+def _draw_plots(config: Config, results: Results) -> None:
+    """Draw the larger figures here, where the counts are read already."""
+    from workflow.reporting.make_plot import make_plot
+
+    for key in made_plots(config):
+        make_plot(config, key, results)
 
 
 def summary(parts: Parts) -> str:

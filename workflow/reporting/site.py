@@ -8,6 +8,8 @@ there.
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,15 @@ from markupsafe import Markup
 from workflow import paths
 from workflow.cells import Run, made_figures
 from workflow.config import Config
+from workflow.reporting import overview
 from workflow.reporting.data_content import dataset_entries
 from workflow.reporting.fidelity import DOCUMENT, decision_tables
 from workflow.reporting.folders import replacing_folder
+from workflow.reporting.microscope.cases import shown_datasets
+from workflow.reporting.microscope.links import case_link
+from workflow.reporting.microscope.write import write_microscope
 from workflow.reporting.pages import Pages
+from workflow.reporting.plots import PLOTS, made_plots, plot_runs
 from workflow.reporting.printed import dataset_notes
 from workflow.reporting.records import RunRecord
 from workflow.reporting.results import Results
@@ -89,21 +96,23 @@ class Site:
         self.content, self.config = content, content.config
         self.pages, self.folder = pages, pages.folder
         self._common = self.config.training.model_dump(mode="json")
+        self._browsed = shown_datasets(self.config)
 
     def write(self) -> None:
         """Write every page and every file that pages show."""
         for name in ASSETS:
             self.pages.write(name, (TEMPLATES / name).read_text(encoding="utf-8"))
-        figures = self._figures()
-        self._page("index.html", "overview", "Overview", figures=figures)
-        self._page("figures.html", "figures", "Figures", figures=figures)
+        pictures: dict[str, Any] = {"figures": self._figures(), "plots": self._plots()}
+        told = overview.told_apart(self.config, self._browsed, self.content.tables.values())
+        self._page("index.html", "overview", "Overview", **pictures, overview=overview, told=told)
+        self._page("figures.html", "figures", "Figures", **pictures)
         self._page("provenance.html", "provenance", "Provenance")
         datasets = dataset_entries(self.config, self.content.manifests, self.folder / "samples")
         self._page("data.html", "data", "Data", datasets=datasets)
         self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
         self._page("tables.html", "tables", "Tables")
         self._page("images.html", "images", "Images")
-        self.pages.write("images/index.js", 'MICROSCOPE.index({"datasets": []});\n')
+        write_microscope(self.config, self.pages)
         self._verdicts()
         for key, table in self.content.tables.items():
             self._table(key, table)
@@ -126,6 +135,7 @@ class Site:
             number_text=number_text,
             table_name=table_name,
             words=self._words,
+            plot_alt=self._plot_alt,
             **context,
         )  # fmt: skip
         self.pages.write(target, text)
@@ -197,6 +207,7 @@ class Site:
         """What the page of a table shows beyond its file."""
         return InPage(
             link=lambda run: f"../{run_page(run)}",
+            look=lambda run: f"../{self._images(run)}" if self._images(run) else "",
             name=self.content.title,
             marks=printed_marks(table, self.config.tables[key]),
         )
@@ -237,19 +248,23 @@ class Site:
             method=self.config.methods[run.method],
             dataset=Link(title, f"runs.html#{slug(run.dataset)}"),
             tables=tuple(Link(table_name(key), table_page(key)) for key in tables),
-            images="",
+            images=self._images(run),
             training=self.config.training_for(*run).model_dump(mode="json"),
             common=self._common,
             decimals=self.config.statistics.decimals,
             logs=log_tails(self.config, record),
         )
 
+    def _images(self, run: Run) -> str:
+        """Where the test images of a run are shown; empty if the report has none."""
+        return case_link(run.dataset, method=run.method) if run.dataset in self._browsed else ""
+
     def _figures(self) -> list[dict[str, Any]]:
         """Copy the pictures; a figure that was not made keeps its place, without one."""
         entries = []
         for key in made_figures(self.config):
             name = address("figures", f"figure_{key}")
-            made = [suffix for suffix in ("png", "pdf") if self._copy_figure(key, suffix, name)]
+            made = self._copied(name, partial(paths.figure, self.config, key))
             if "png" in made:
                 write_thumbnail(self.folder / f"{name}.png", self.folder / f"{name}_small.webp")
             entries.append(
@@ -257,14 +272,31 @@ class Site:
             )
         return entries
 
-    def _copy_figure(self, key: str, suffix: str, name: str) -> bool:
-        source = paths.figure(self.config, key, suffix)
-        if not source.is_file():
-            return False
-        target = self.folder / f"{name}.{suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        return True
+    def _plots(self) -> dict[str, dict[str, Any]]:
+        """Copy the larger figures; one that was not made keeps its place, without its picture."""
+        entries = {}
+        for key in made_plots(self.config):
+            name = address("figures", key)
+            made = self._copied(name, partial(paths.plot, self.config, key))
+            runs = plot_runs(self.config, key)
+            entries[key] = {"name": name, "made": made, "plot": PLOTS[key], "runs": runs}
+        return entries
+
+    def _plot_alt(self, entry: dict[str, Any]) -> str:
+        """A larger figure for those who cannot see it."""
+        title, runs = entry["plot"].title, entry["runs"]
+        methods = len({run.method for run in runs})
+        datasets = dict.fromkeys(self.config.datasets[run.dataset].title for run in runs)
+        return f"{title}: {methods} methods on {', '.join(datasets)}. The tables have its numbers."
+
+    def _copied(self, name: str, source: Callable[[str], Path]) -> list[str]:
+        """Copy a picture in the formats that it was made in, and say which these are."""
+        made = [suffix for suffix in ("png", "pdf") if source(suffix).is_file()]
+        for suffix in made:
+            target = self.folder / f"{name}.{suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source(suffix), target)
+        return made
 
 
 def run_page(run: Run) -> str:

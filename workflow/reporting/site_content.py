@@ -15,6 +15,7 @@ from workflow.reporting.brackets import Bracket, brackets
 from workflow.reporting.dataset_table import read_manifests
 from workflow.reporting.make_table import load_table
 from workflow.reporting.notices import notices
+from workflow.reporting.plots import PLOTS, made_plots
 from workflow.reporting.records import RunRecord, distinct, read_records, total
 from workflow.reporting.results import Results
 from workflow.reporting.table_content import ReportTable
@@ -58,17 +59,22 @@ class Content:
 
     @cached_property
     def trouble(self) -> list[Trouble]:
-        """What is missing: seeds, figures, data sets."""
+        """What is missing: seeds, those that failed first, then figures and data sets."""
         found = [
             Trouble(f"{self.title(record.run)}, seed {seed.seed}", seed.trouble, record.run)
             for record in self.records
             for seed in record.seeds
             if seed.trouble
         ]
+        found.sort(key=lambda item: not item.why.startswith("failed"))
         found += self._other_data()
         for key in made_figures(self.config):
             if not paths.figure(self.config, key, "png").is_file():
                 found.append(Trouble(f"Figure {key}", "the picture was not made", None))
+        for key in made_plots(self.config):
+            if not paths.plot(self.config, key, "png").is_file():
+                title = f"Figure “{PLOTS[key].title}”"
+                found.append(Trouble(title, "the picture was not made", None))
         for name in chosen_datasets(self.config):
             if name not in self.manifests:
                 title = self.config.datasets[name].title

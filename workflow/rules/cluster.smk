@@ -29,14 +29,22 @@ def place(one):
     for name, value in SITE.resources(gpu).items():
         if name not in one.resources:
             one.resources[name] = value
+    given = workflow.resource_settings.overwrite_resources.get(one.name, {})
+    seeds = TRAINED.get(one.name)
     limits = {"mem_mb": None, "runtime": SITE.longest_of(gpu, PARTITIONS)}
     for name, longest in limits.items():
         if name in one.resources and not one.resources[name].is_evaluable():
-            one.resources[name] = growing(one.resources[name].value, longest)
+            first = one.resources[name].value
+            if name == "runtime" and gpu and seeds and name not in given:
+                first = partial(MINUTES, seeds=seeds, otherwise=first)
+            one.resources[name] = growing(first, longest)
 
 
 if ON_CLUSTER:
+    from functools import partial
+
     from workflow.cluster.partitions import partitions
+    from workflow.cluster.runtime import device_of, to_train
     from workflow.cluster.site import growing, load_site
 
     try:
@@ -46,6 +54,8 @@ if ON_CLUSTER:
             f"The cluster's settings cannot be used.\n{error}"
         ) from None
     PARTITIONS = partitions()
+    TRAINED = {f"train_seed{'_'.join(map(str, pack))}": len(pack) for pack in packs()}
+    MINUTES = to_train(CONFIG, device_of(SITE.gpu_model))
     for one in workflow.rules:
         place(one)
 

@@ -98,6 +98,15 @@ def counts_of(runs):
     ]
 
 
+def shown_masks():
+    """The saved masks that the report's image browser holds."""
+    return [
+        paths.evaluation(CONFIG, *run, seed) / "masks.npz"
+        for run in cells.runs(CONFIG)
+        for seed in cells.shown_seeds(CONFIG, run)
+    ]
+
+
 def records_of(runs):
     """What runs recorded of themselves, over all seeds."""
     return [
@@ -168,3 +177,10 @@ def read_for_table(key):
         return records_of(runs)
     datasets = cells.dataset_rows(CONFIG, key)
     return [*counts_of(runs), *duplicates_in(runs), *manifests_of(datasets)]
+
+
+def in_report(file, category, title):
+    """An output that Snakemake's own report shows, in a table of its category."""
+    labels = {"Name": title, "Format": str(file).rpartition(".")[2]}
+    caption = "../reporting/captions/caption.rst"
+    return report(file, caption=caption, category=category, labels=labels)

@@ -4,14 +4,6 @@
 
 from workflow.reporting import plots, rst, wording
 
-CAPTION = "../reporting/captions/caption.rst"
-
-
-def in_report(file, category, title):
-    """An output that Snakemake's own report shows, in a table of its category."""
-    labels = {"Name": title, "Format": str(file).rpartition(".")[2]}
-    return report(file, caption=CAPTION, category=category, labels=labels)
-
 
 for key in cells.made_tables(CONFIG):
 
@@ -112,6 +104,7 @@ for key in plots.made_plots(CONFIG):
 rule report:
     input:
         counts_of(cells.runs(CONFIG)),
+        shown_masks(),
         manifests_of(cells.chosen_datasets(CONFIG)),
         [paths.table(CONFIG, key, "html") for key in cells.made_tables(CONFIG)],
         [paths.figure(CONFIG, key, "png") for key in cells.made_figures(CONFIG)],
@@ -124,9 +117,11 @@ rule report:
         f"{BENCHMARKS}/report/all.tsv"
     conda:
         ENVIRONMENT
+    threads: CONFIG.data.threads
     resources:
+        cpus_per_task=CONFIG.data.threads,
         mem_mb=4000,
-        runtime=30,
+        runtime=60,
     params:
         config=CONFIG_FILE,
         fingerprint=fingerprint.report_fingerprint(CONFIG),

@@ -9,6 +9,8 @@ from workflow.cluster import preflight as module
 from workflow.cluster.preflight import preflight
 from workflow.cluster.site import Site
 from workflow.config import Config, load_config
+from workflow.planning.bill import make_bill
+from workflow.planning.devices import known_device
 
 ROOT = Path(__file__).parents[3]
 SINFO = "batch*|1-00:00:00|(null)|up\ngpu|8:00:00|gpu:a100:4|up\nshort|10:00|gpu:2|up\n"
@@ -119,6 +121,9 @@ def test_a_local_folder_is_noticed(cluster, config, monkeypatch) -> None:
 def test_a_full_disk_is_noticed(cluster, config, monkeypatch) -> None:
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(1e9))
     assert found(config) == {"disk": False}
+    (finding,) = preflight(config, GOOD, Path("/shared/user/tree"))
+    needed = sum(make_bill(config, known_device("A100"), gpus=1).disk.values())
+    assert finding.what == f"1 GB are free, and {needed / 1e9:.0f} GB or more will be written"
 
 
 def test_a_host_without_internet_stops_where_data_are_downloaded(

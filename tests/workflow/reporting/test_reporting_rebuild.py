@@ -14,13 +14,15 @@ from workflow import paths
 from workflow.cells import made_figures, made_tables
 from workflow.reporting import rebuild as module
 from workflow.reporting.make_figure import make_figure
+from workflow.reporting.make_plot import make_plot
 from workflow.reporting.make_report import make_report
 from workflow.reporting.make_table import make_table
 from workflow.reporting.make_verdicts import make_verdicts
+from workflow.reporting.plots import made_plots
 from workflow.reporting.rebuild import Parts, Spent, rebuild, summary
 
 MISSING = {("isic2017", "vit", 1)}
-MADE = ("tables", "figures", "verdicts", "report")
+MADE = ("tables", "figures", "plots", "verdicts", "report")
 
 
 def digests(config):
@@ -61,16 +63,20 @@ def test_a_rebuild_writes_what_the_single_steps_write(tree):
         make_table(config, key)
     for key in made_figures(config):
         make_figure(config, key)
+    for key in made_plots(config):
+        make_plot(config, key)
     make_verdicts(config)
     make_report(config)
     single = digests(config)
     assert {name.split("/")[0] for name in single} == set(MADE)
-    for name in ("tables/table_IV.csv", "figures/figure_8.pdf", "verdicts/claims.md"):
+    names = ("tables/table_IV.csv", "figures/figure_8.pdf", "plots/curves.png", "verdicts/claims.md")
+    for name in names:
         (config.results / name).write_text("stale")
     done = command(folder, "config.json", "--report")
     assert (done.returncode, done.stderr) == (0, "")
     assert digests(config) == single
-    for part in ("counts", "tables", "verdicts", "figure 5", "figure 8", "report", "all"):
+    parts = ("counts", "tables", "verdicts", "larger figures", "figure 5", "report", "all")
+    for part in parts:
         assert re.search(rf"^{part} +\d+\.\d +\d+\.\d$", done.stdout, flags=re.MULTILINE), part
     assert re.search(r"^a figure +\d+$", done.stdout, flags=re.MULTILINE)
 

@@ -1,13 +1,13 @@
 """What `cases.js` says of a data set: its test images, the methods, and what they scored on each.
 
-    title, block, height, width, notice: null or what a reader must know before a number
-    classes:  [{value, key, title, colour, safe}], lesions, with the captions' and a safe colour
-    outcomes: {tp, fn, fp: {title, colour, safe}}
-    labels:   [{key, title}]
-    images:   [{id, group, area: [share of pixels by class], truth: [0 or 1 by label]}]
-    methods:  [{key, title, family, tasks, seeds, kept: [seeds with masks], failed: [seeds]}]
-    dice, fp, fn, probabilities: {method: {seed: bytes}}, as in `scores.py`
-    disagreement: bytes, as in `differences.py`
+title, block, height, width, notice: null or what a reader must know before a number
+classes:  [{value, key, title, colour, safe}], lesions, with the captions' and a safe colour
+outcomes: {tp, fn, fp: {title, colour, safe}}
+labels:   [{key, title}]
+images:   [{id, group, area: [share of pixels by class], truth: [0 or 1 by label]}]
+methods:  [{key, title, family, tasks, seeds, kept: [seeds with masks], failed: [seeds]}]
+dice, fp, fn, probabilities: {method: {seed: bytes}}, as in `scores.py`
+disagreement: bytes, as in `differences.py`
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workflow import paths
-from workflow.cells import Run, chosen_datasets, runs
+from workflow.cells import Run, chosen_datasets, runs, shown_seeds
 from workflow.config import Config
 from workflow.evaluation.failures import failure
 from workflow.reporting.families import family
@@ -80,14 +80,8 @@ class TestImages:
         return paths.evaluation(self.config, *run, seed) / "masks.npz"
 
     def kept(self, run: Run) -> list[int]:
-        """The seeds of a run whose masks the report holds.
-
-        Those of controls are not among them: they are the reference, nothing, or noise, which takes
-        more space than all other methods together.
-        """
-        if self.config.methods[run.method].control is not None:
-            return []
-        shown = shown_seeds(self.config)
+        """The seeds of a run whose masks the report holds."""
+        shown = shown_seeds(self.config, run)
         return [seed for seed in shown if holds_masks(self.masks_file(run, seed))]
 
     def images(self) -> list[dict[str, Any]]:
@@ -112,11 +106,6 @@ def shown_datasets(config: Config) -> list[str]:
         for name, folder in folders.items()
         if (folder / "manifest.json").is_file() and (folder / "test" / "index.parquet").is_file()
     ]
-
-
-def shown_seeds(config: Config) -> list[int]:
-    """The seeds whose masks the report holds, as `report.masks` says."""
-    return config.seeds if config.report.masks == "all" else config.seeds[:1]
 
 
 def cases(test: TestImages, disagreement: NDArray[np.uint8]) -> dict[str, Any]:

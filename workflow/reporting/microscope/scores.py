@@ -69,9 +69,12 @@ def _of_pixels(pixels: Pixels) -> tuple[Bytes, Bytes, Bytes]:
     size = 2 * tp + fp + fn
     dice = np.where(size > 0, np.rint(2 * PERFECT * tp / np.maximum(size, 1)), NEVER)
     all_pixels = tp + fp + fn + pixels.tn
-    # Rounded up, so that a single pixel is more than none.
-    shares = (np.minimum(np.ceil(SHARE * wrong / all_pixels), MOST) for wrong in (fp, fn))
-    return dice.astype(np.uint8), *(share.astype(np.uint8) for share in shares)
+
+    def share(wrong: NDArray[np.float64]) -> Bytes:
+        # Rounded up, so that a single pixel is more than none.
+        return np.minimum(np.ceil(SHARE * wrong / all_pixels), MOST).astype(np.uint8)
+
+    return dice.astype(np.uint8), share(fp), share(fn)
 
 
 def _probability(logit: NDArray[np.float64]) -> Bytes:

@@ -83,13 +83,14 @@ def effects(subject: Subject, key: str) -> Iterator[Effect]:
     if not cells.table_runs(subject.config, key):
         return
     table = build_table(subject.config, key, subject.results, printed_results())
+    compared = whole_methods(subject.config)
     for one in table.sets:
         members = {
             table.rows[row].title: cell
             for row in one.rows
             if isinstance(cell := table.rows[row].cells[one.column], ResultCell) and cell.run
         }
-        whole = [name for name, cell in members.items() if cell.run in whole_methods(subject.config)]
+        whole = [name for name, cell in members.items() if cell.run in compared]
         for name, cell in members.items():
             if len(whole) == 1 and name != whole[0]:
                 yield _effect(subject, table, one, (whole[0], members[whole[0]]), (name, cell))
@@ -151,4 +152,4 @@ def _panel(axes: Axes, subject: Subject, found: Sequence[Effect], lines: Sequenc
             axes.plot(one.printed, line, "|", color=INK, markersize=6, markeredgewidth=1.1)
     reach = max(abs(end) for end in axes.get_xlim())
     axes.set_xlim(-reach, reach)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from workflow import paths
 from workflow.cells import Run
@@ -20,6 +21,7 @@ from workflow.reporting.records import History, read_history
 TALL, BETWEEN, NAMES, TOP, BOTTOM, TICKS = 0.3, 0.06, 1.0, 0.2, 0.34, 0.3
 # A loss is drawn up to so many times the largest of the lowest 95 in 100; what is above is cut.
 BEYOND = 3.0
+TRAINING = "#bbbbbb"
 
 
 class Curve(NamedTuple):
@@ -63,7 +65,7 @@ def draw(subject: Subject) -> Figure:
                 axes = page.panel(x, y, wide, TALL)
                 _panel(axes, subject, Run(dataset, method), curves[Run(dataset, method)])
                 axes.set_xlim(0, max(last, 1.0) * 1.02)
-                axes.locator_params(axis="x", nbins=4, integer=True)
+                axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
                 axes.tick_params(labelbottom=method == runs[-1])
                 if method == runs[-1]:
                     axes.set_xlabel("epoch", labelpad=1)
@@ -101,9 +103,10 @@ def _panel(axes: Axes, subject: Subject, run: Run, curves: Sequence[Curve]) -> N
     for curve in curves:
         epochs = curve.history["epoch"]
         losses = curve.history["val_loss"]
-        marker = "." if len(epochs) == 1 else ""
-        axes.plot(epochs, curve.history["train_loss"], marker, ls="-", color="#bbbbbb", lw=0.4, ms=2)
-        axes.plot(epochs, losses, marker, ls="-", color=colour, lw=0.5, ms=2, alpha=0.8)
+        # One epoch alone is no line.
+        style = ".-" if len(epochs) == 1 else "-"
+        axes.plot(epochs, curve.history["train_loss"], style, color=TRAINING, lw=0.4, ms=2)
+        axes.plot(epochs, losses, style, color=colour, lw=0.5, ms=2, alpha=0.8)
         if curve.failed:
             finite = [k for k, loss in enumerate(losses) if math.isfinite(loss)]
             at = (epochs[finite[-1]], min(losses[finite[-1]], top)) if finite else (epochs[-1], top)

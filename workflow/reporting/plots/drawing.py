@@ -47,6 +47,8 @@ def draw(config: Config, key: str, results: Results | None = None) -> Figure:
     runs = plot_runs(config, key)
     if not runs:
         raise ConfigError(f"figure {key}: nothing is left under `select`; do not ask for it")
-    if results is None:
-        results = read_results(config, runs if "counts" in PLOTS[key].reads else [])
+    if "counts" not in PLOTS[key].reads:
+        results = read_results(config, [])
+    elif results is None:
+        results = read_results(config, runs)
     return DRAW[key](Subject(config, key, runs, results))

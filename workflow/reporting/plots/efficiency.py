@@ -1,6 +1,7 @@
 """Computation against quality: what a forward pass costs, and what it gives."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from workflow.reporting.tables import METRIC_TITLES, Place
 # The metric that stands for a task.
 QUALITY = {"segmentation": "dsc", "classification": "acc"}
 # Panels in a row, and inches: a panel's height, and what is left of, above and below it.
-ACROSS, TALL, LEFT, TOP, BOTTOM = 2, 2.1, 0.42, 0.2, 0.38
+ACROSS, TALL, LEFT, TOP, BOTTOM = 2, 2.1, 0.48, 0.2, 0.38
 
 
 class Point(NamedTuple):
@@ -90,9 +91,10 @@ def _panel(
     least, most = (limit(one.value for one in found) for limit in (min, max))
     space = max(0.12 * (most - least), 0.5)
     axes.set(xlim=(low / 1.6, high * 1.6), ylim=(least - space, most + space))
+    axes.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
     axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
     axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
-    axes.tick_params(which="minor", size=1.2, labelsize=6.5, labelcolor=MUTED)
+    axes.tick_params(which="minor", size=2, width=0.5, pad=1.5, labelsize=6.5, labelcolor=MUTED)
     steps = front(found)
     axes.step(
         [one.gflops for one in steps], [one.value for one in steps],
@@ -104,6 +106,15 @@ def _panel(
     _name(axes, subject, found, size)
 
 
+def _drawn(corners: Sequence[tuple[float, float]]) -> list[Box]:
+    """The steps of the line through some points, each as wide as it is drawn, in inches."""
+    half, found = 0.01, []
+    for (x, y), (right, top) in pairwise(corners):
+        found.append(Box(x - half, y - half, right + half, y + half))
+        found.append(Box(right - half, y - half, right + half, top + half))
+    return found
+
+
 def _name(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[float, float]) -> None:
     """The methods' names beside their points, with a thin line where they are further off."""
     to_inches = axes.transData + axes.transAxes.inverted()
@@ -111,7 +122,8 @@ def _name(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[floa
     names = [subject.config.methods[one.run.method].title for one in found]
     sizes = [(width_of(name, TEXT) + 0.02, 0.105) for name in names]
     places = [(float(x), float(y)) for x, y in at]
-    boxes = place_labels(places, sizes, Box(0, 0, *size))
+    steps = to_inches.transform([(one.gflops, one.value) for one in front(found)]) * size
+    boxes = place_labels(places, sizes, Box(0, 0, *size), _drawn(steps.tolist()))
     for (x, y), box, name in zip(places, boxes, names, strict=True):
         near = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
         if np.hypot(near[0] - x, near[1] - y) > 0.11:

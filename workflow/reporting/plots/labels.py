@@ -28,6 +28,7 @@ def place_labels(
     points: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
     area: Box,
+    obstacles: Sequence[Box] = (),
     radius: float = 0.035,
 ) -> list[Box]:
     """Where labels go, one after the other from the left to the right.
@@ -36,6 +37,7 @@ def place_labels(
         points: what they belong to, inches.
         sizes: their widths and heights, inches.
         area: which they may not leave.
+        obstacles: what else they should not cover.
         radius: of a point's marker.
 
     Returns:
@@ -44,7 +46,7 @@ def place_labels(
     marks = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
     placed: dict[int, Box] = {}
     for index in sorted(range(len(points)), key=lambda i: points[i]):
-        taken = [*marks, *placed.values()]
+        taken = [*marks, *obstacles, *placed.values()]
         best, least = None, math.inf
         for box in _candidates(points[index], sizes[index], radius):
             outside = box.covers(box) - box.covers(area)

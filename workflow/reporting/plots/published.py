@@ -94,7 +94,8 @@ def _counts(axes: Axes, verdicts: Sequence[ValueVerdict]) -> None:
             axes.barh(place, count, left=start, height=0.7, color=colour)
             if count / longest * (SIDE - 0.2) > width_of(f"{count}", TEXT) + 0.04:
                 axes.text(
-                    start + count / 2, place, f"{count}", size=TEXT, color=INK if word != "reproduced" else "white",
+                    start + count / 2, place, f"{count}", size=TEXT,
+                    color="white" if word == "reproduced" else INK,
                     ha="center", va="center_baseline",
                 )  # fmt: skip
             start += count

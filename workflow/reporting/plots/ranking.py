@@ -166,7 +166,7 @@ def _panel(page: Page, subject: Subject, ladder: Ladder, x: float, y: float) -> 
     axes = page.panel(x + NAMES, y + TOP, wide, ROW * count)
     axes.set(ylim=(count - 0.5, -0.5), yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.locator_params(axis="x", nbins=3)
+    axes.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
     axes.grid(True, axis="x")
     for line, cell in enumerate(ladder.cells):
         if cell.run is None or (estimate := cell.estimate) is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Inches: left of the panels, between them, above and below, and the largest side of one.
-LEFT, GAP, TOP, BOTTOM, WIDEST = 0.5, 0.06, 0.36, 0.4, 0.9
+LEFT, GAP, TOP, BOTTOM, WIDEST = 0.56, 0.06, 0.36, 0.4, 0.9
 SHADE = "#c9c9c9"
 
 
@@ -40,7 +40,7 @@ def draw(subject: Subject) -> Figure:
     for row, dataset in enumerate(subject.datasets):
         y = TOP + row * (side + GAP)
         title = subject.config.datasets[dataset].title
-        page.text(0.16, y + side / 2, title, side, weight="bold", rotation=90, ha="right",
+        page.text(0.18, y + side / 2, title, side, weight="bold", rotation=90, ha="right",
                   va="center")  # fmt: skip
         for column, method in enumerate(subject.methods):
             run = Run(dataset, method)
@@ -48,7 +48,7 @@ def draw(subject: Subject) -> Figure:
                 axes = page.panel(LEFT + column * (side + GAP), y, side, side)
                 _panel(axes, subject, run, _of(bins, run), _of(errors, run)["value"].mean())
                 axes.tick_params(labelleft=column == 0, labelbottom=row == rows - 1)
-    page.text(LEFT - 0.27, TOP + rows * (side + GAP) / 2, "share that has the label", 3.0,
+    page.text(LEFT - 0.2, TOP + rows * (side + GAP) / 2, "share that has the label", 3.0,
               rotation=90, ha="right", va="center")  # fmt: skip
     bottom = TOP + rows * (side + GAP) + 0.28
     page.text(LEFT + columns * (side + GAP) / 2, bottom, "predicted probability", ha="center")
@@ -59,7 +59,8 @@ def pooled(bins: "pd.DataFrame") -> "pd.DataFrame":
     """The labels' bins together: low, images, probability and frequency of each bin."""
     weighed = bins[["probability", "frequency"]].mul(bins["images"], axis=0).fillna(0)
     sums = weighed.assign(low=bins["low"], images=bins["images"]).groupby("low").sum()
-    shares = sums[["probability", "frequency"]].div(sums["images"].where(sums["images"] > 0), axis=0)
+    images = sums["images"].where(sums["images"] > 0)
+    shares = sums[["probability", "frequency"]].div(images, axis=0)
     return shares.assign(images=sums["images"]).reset_index()
 
 
@@ -71,8 +72,11 @@ def _panel(
     axes: Axes, subject: Subject, run: Run, bins: "pd.DataFrame", error: float
 ) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 1])
-    axes.set_xticklabels(["0", "1"])
-    axes.set_yticklabels(["0", "1"])
+    # The labels of neighbours must not meet, so each stays beside its own panel.
+    for label, side in zip(axes.set_xticklabels(["0", "1"]), ("left", "right"), strict=True):
+        label.set_horizontalalignment(side)
+    for label, side in zip(axes.set_yticklabels(["0", "1"]), ("bottom", "top"), strict=True):
+        label.set_verticalalignment(side)
     if bins.empty:
         axes.text(0.5, 0.5, subject.absent(run), size=TEXT, color=MUTED, style="italic",
                   ha="center", va="center_baseline")  # fmt: skip

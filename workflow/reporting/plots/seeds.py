@@ -40,7 +40,9 @@ def draw(subject: Subject) -> Figure:
 def _panel(axes: Axes, subject: Subject, dataset: str, metric: str) -> None:
     axes.set(ylim=(len(subject.methods) - 0.5, -0.5), yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])
+    # Otherwise a bar ends where the panel does, and reads as cut.
+    axes.use_sticky_edges = False
     axes.grid(True, axis="x")
     for line, method in enumerate(subject.methods):
         run = Run(dataset, method)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from workflow import paths
 from workflow.cells import Run
 from workflow.config import Config
-from workflow.evaluation.failures import failure
+from workflow.evaluation.failures import failure, training_failure
 from workflow.reporting.families import FAMILIES, Family, family
 from workflow.reporting.notices import notices, seeds_text
 from workflow.reporting.plots import PLOTS
@@ -55,7 +56,7 @@ class Subject:
 
     def absent(self, run: Run) -> str:
         """The word that stands in place of a run without a number: failed, or missing."""
-        failed = all(failure(self.config, run, seed) for seed in self.config.seeds)
+        failed = all(self._failure(run, seed) for seed in self.config.seeds)
         return "failed" if failed else "missing"
 
     def words(self, *notes: str) -> Words:
@@ -95,12 +96,26 @@ class Subject:
         missing: dict[Run, int] = {}
         for run in self.runs:
             for seed in config.seeds:
-                if failure(config, run, seed):
+                if self._failure(run, seed):
                     failed[run] = failed.get(run, 0) + 1
-                elif not (paths.evaluation(config, *run, seed) / "counts.parquet").is_file():
+                elif not self._read_file(run, seed).is_file():
                     missing[run] = missing.get(run, 0) + 1
         both = (("Failed", failed), ("Missing", missing))
         return [f"{word}: {self._named(found)}." for word, found in both if found]
+
+    @property
+    def _of_tests(self) -> bool:
+        """Whether it is about test results; if not, these may not be there yet."""
+        return "counts" in PLOTS[self.key].reads
+
+    def _failure(self, run: Run, seed: int) -> str:
+        why = failure if self._of_tests else training_failure
+        return why(self.config, run, seed)
+
+    def _read_file(self, run: Run, seed: int) -> Path:
+        if self._of_tests:
+            return paths.evaluation(self.config, *run, seed) / "counts.parquet"
+        return paths.run(self.config, *run, seed) / "run.json"
 
     def _named(self, found: dict[Run, int]) -> str:
         of = len(self.config.seeds)
