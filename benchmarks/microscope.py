@@ -15,9 +15,10 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,7 @@ LIKE = {
 }
 LIMITS = {"first": 300e6, "all": 1.5e9}
 Masks = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Taken(NamedTuple):
@@ -97,17 +99,15 @@ def measure(whole: Config, dataset: str, count: int) -> Weight:
     methods = [run.method for run in known][:count]
     select = {"datasets": [dataset], "methods": methods}
     config = load_config("config.yaml", {"preset": "paper", "select": select})
-    generate(config, dataset, methods)
+    in_new_process(generate, config, dataset, methods)
     images = TEST[dataset][0] * TEST[dataset][1]
     size = config.datasets[dataset].image_size
-    print(
-        f"{dataset}: {images} images of {size} px, {len(methods)} methods, {len(config.seeds)} seeds"
-    )
+    print(f"{dataset}: {images} images of {size} px, {len(methods)} methods")
     took = {}
     for what in ("anew", "nothing changed", "one run changed"):
         if what == "one run changed":
             (paths.report_images(config) / dataset / methods[0] / "seed0.key").write_text("other")
-        took[what] = taken = in_new_process(config)
+        took[what] = taken = in_new_process(write, config)
         print(
             f"  {what:<16}{taken.clock:8.2f} s, processor {taken.processor:.2f} s, "
             f"peak memory {taken.memory:.0f} MB",
@@ -131,10 +131,13 @@ def measure(whole: Config, dataset: str, count: int) -> Weight:
     )
 
 
-def in_new_process(config: Config) -> Taken:
-    """Write in a process of its own, so that its memory is that of writing alone."""
+def in_new_process(work: Callable[..., T], *given: object) -> T:
+    """Do a piece of work in a process of its own, whose peak memory is of that alone.
+
+    A new process begins with the peak of the one that starts it, so this has to stay small.
+    """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(write, config).result()
+        return pool.submit(work, *given).result()
 
 
 def write(config: Config) -> Taken:

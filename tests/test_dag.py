@@ -13,6 +13,7 @@ import pytest
 
 from tests.workspace import ROOT, command, copy_tree, environment, jobs, snakemake
 from workflow.files import read_json
+from workflow.reporting.plots import PLOTS
 
 # One data set, two methods, two seeds: small, and yet every kind of job.
 SMALL = (
@@ -46,7 +47,10 @@ def test_the_small_run_makes_tables_figures_and_report(finished: Path) -> None:
     assert {f.name for f in (results / "figures").iterdir()} == {
         "figure_5.pdf", "figure_5.png", "figure_7.pdf", "figure_7.png",
     }  # fmt: skip
+    made = {f.stem for f in (results / "plots").glob("*.pdf")}
+    assert made == set(PLOTS) == {f.stem for f in (results / "plots").glob("*.png")}
     index = (results / "report" / "index.html").read_text()
+    assert "figures/published.png" in index
     assert "demo: phantom data, not comparable with the paper" in index
 
 
@@ -59,10 +63,12 @@ def test_snakemake_has_a_report_of_its_own_without_a_network(finished: Path) -> 
         page = archive.read("own/report.html").decode()
     shown = {f"table_{key}.{suffix}" for key in TABLES for suffix in ("html", "csv")}
     shown |= {f"figure_{key}.{suffix}" for key in "57" for suffix in ("png", "pdf")}
+    shown |= {"published.pdf", "published.png", "curves.pdf", "curves.png"}
     assert shown <= names
     assert "demo: phantom data, not comparable with the paper" in page
     assert '"Tables"' in page
     assert '"Figures"' in page
+    assert '"Plots"' in page
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

@@ -23,6 +23,9 @@ DAG = (
     "workflow.launch",
     "workflow.locks",
     "workflow.paths",
+    "workflow.reporting.plots",
+    "workflow.reporting.rst",
+    "workflow.reporting.wording",
     "workflow.schema",
 )
 HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}

@@ -28,7 +28,9 @@ class Bill:
         seeds: how many.
         images: data set -> images.
         jobs: how many trainings are started, or controls made.
+        held: seconds that devices are held, with the starts of jobs.
         wall: seconds until everything is there.
+        walls: the least and the most of them that `span` leaves open.
         disk: what -> bytes.
     """
 
@@ -38,7 +40,9 @@ class Bill:
     seeds: int
     images: dict[str, Images]
     jobs: int
+    held: float
     wall: float
+    walls: tuple[float, float]
     disk: dict[str, float]
 
     def hours(self, of: Iterable[Run]) -> float:
@@ -48,9 +52,7 @@ class Bill:
     @property
     def span(self) -> tuple[float, float]:
         """Factors on all hours that the assumed share of the peak leaves open; 1 if measured."""
-        if self.device.rates:
-            return 1.0, 1.0
-        return ASSUMED_SHARE / SHARE_RANGE[1], ASSUMED_SHARE / SHARE_RANGE[0]
+        return _span(self.device)
 
     def by_method(self) -> dict[str, list[Run]]:
         """method -> its runs, the most expensive first."""
@@ -76,6 +78,10 @@ def make_bill(config: Config, device: Device, gpus: int) -> Bill:
     costs = {Run(*run): cost(config, *run, device) for run in chosen}
     datasets = dict.fromkeys(run.dataset for run in costs)
     seconds = list(_job_seconds(config, costs, device))
+    least, most = (
+        wall_seconds(_job_seconds(config, costs, device, factor), gpus) + REPORTING
+        for factor in _span(device)
+    )
     return Bill(
         device=device,
         gpus=gpus,
@@ -83,7 +89,9 @@ def make_bill(config: Config, device: Device, gpus: int) -> Bill:
         seeds=len(config.seeds),
         images={dataset: images_of(config, dataset) for dataset in datasets},
         jobs=len(seconds),
+        held=sum(seconds),
         wall=wall_seconds(seconds, gpus) + REPORTING,
+        walls=(least, most),
         disk=_disk(config, costs, datasets, gpus),
     )
 
@@ -97,10 +105,19 @@ def table_bill(config: Config, bill: Bill) -> dict[str, list[Run]]:
     }
 
 
-def _job_seconds(config: Config, costs: dict[Run, Cost], device: Device) -> Iterable[float]:
+def _span(device: Device) -> tuple[float, float]:
+    if device.rates:
+        return 1.0, 1.0
+    return ASSUMED_SHARE / SHARE_RANGE[1], ASSUMED_SHARE / SHARE_RANGE[0]
+
+
+def _job_seconds(
+    config: Config, costs: dict[Run, Cost], device: Device, factor: float = 1.0
+) -> Iterable[float]:
     """Seconds of each job: packs of seeds, pretraining, training and scoring in turn.
 
-    They are given to devices as one: a pack is scored after it has been trained.
+    What a job pays before its first step does not grow with `factor`. They are given to devices as
+    one: a pack is scored after it has been trained.
     """
     size = config.training.seeds_per_job
     for run, of_run in costs.items():
@@ -108,7 +125,7 @@ def _job_seconds(config: Config, costs: dict[Run, Cost], device: Device) -> Iter
         start = 2 * START + (compiling(config.training_for(*run), device) if trained else 0.0)
         for first in range(0, len(config.seeds), size):
             pack = len(config.seeds[first : first + size])
-            yield start + pack * of_run.seconds
+            yield start + factor * pack * of_run.seconds
 
 
 def _disk(

@@ -92,10 +92,8 @@ class _Found(NamedTuple):
 
     def add(self, config: Config, dataset: str, method: str, measured: Measured) -> float:
         """Take in what was measured; returns FLOP/s in training."""
-        training, network = (
-            config.training_for(dataset, method),
-            network_of(config, dataset, method),
-        )
+        training = config.training_for(dataset, method)
+        network = network_of(config, dataset, method)
         assert network is not None
         module, images = config.methods[method].module, training.batch_size
         for name, entry in config.methods.items():

@@ -13,7 +13,7 @@ WIDTH = 26
 
 def as_text(config: Config, bill: Bill) -> str:
     """The bill, its assumptions first."""
-    parts = [_head(config, bill), _totals(bill), _methods(config, bill), _tables(config, bill)]
+    parts = [make(config, bill) for make in (_head, _totals, _methods, _tables)]
     if lines := used(config, bill):
         parts.append(_used(lines))
     return "\n\n".join(parts) + "\n"
@@ -27,7 +27,9 @@ def as_data(config: Config, bill: Bill) -> dict[str, Any]:
         "images": {name: images._asdict() for name, images in bill.images.items()},
         "device_hours": bill.hours(bill.costs),
         "device_hours_factors": bill.span,
+        "device_hours_with_starts": bill.held / 3600,
         "wall_hours": bill.wall / 3600,
+        "wall_hours_range": [seconds / 3600 for seconds in bill.walls],
         "jobs": bill.jobs,
         "disk_bytes": bill.disk,
         "methods": {name: bill.hours(runs) for name, runs in bill.by_method().items()},
@@ -65,22 +67,30 @@ def _head(config: Config, bill: Bill) -> str:
     )
 
 
-def _totals(bill: Bill) -> str:
+def _totals(config: Config, bill: Bill) -> str:
     low, high = bill.span
     hours, wall = bill.hours(bill.costs), bill.wall / 3600
     between = "" if low == high else f"   ({_amount(low * hours)} to {_amount(high * hours)})"
-    walls = "" if low == high else f"   ({_amount(low * wall)} to {_amount(high * wall)})"
+    least, most = (seconds / 3600 for seconds in bill.walls)
+    walls = "" if low == high else f"   ({_amount(least)} to {_amount(most)})"
     memory = max((c.device_bytes for c in bill.costs.values()), default=0.0)
     host = max((c.host_bytes for c in bill.costs.values()), default=0.0)
     lines = [
         f"{'device hours':<{WIDTH}}{_amount(hours):>10}{between}",
+        f"{'and with starts of jobs':<{WIDTH}}{_amount(bill.held / 3600):>10}",
         f"{f'hours on {bill.gpus} at a time':<{WIDTH}}{_amount(wall):>10}{walls}",
         f"{'memory of a run, device':<{WIDTH}}{memory / 1e9:>10.1f} GB at most, roughly; "
         f"the device has {bill.device.memory / 1e9:.0f}",
         f"{'memory of a run, host':<{WIDTH}}{host / 1e9:>10.1f} GB at most, roughly",
-        *(f"{'disk: ' + what:<{WIDTH}}{size / 1e9:>10.1f} GB" for what, size in bill.disk.items()),
-        "Downloads and unpacked archives come on top: some 6 GB of RETOUCH, tens of ISIC 2017.",
+        *(
+            f"{'disk: ' + what:<{WIDTH + 4}}{size / 1e9:>6.1f} GB"
+            for what, size in bill.disk.items()
+        ),
     ]
+    if not config.demo:
+        lines.append(
+            "Downloads and unpacked archives come on top: some 6 GB of RETOUCH, tens of ISIC 2017."
+        )
     return "\n".join(lines)
 
 
@@ -99,7 +109,8 @@ def _methods(config: Config, bill: Bill) -> str:
             f"{_amount(bill.costs[longest].seconds / 3600):>13}"
             + (f"{memory / 1e9:>8.1f}{together:>9}" if trained else "")
         )
-    rows.append("hours a run: of the longest; at once: seeds that the device's memory holds")
+    rows.append("hours a run: of the longest; at once: seeds that the device's memory holds, as in")
+    rows.append("training.seeds_at_once; 0: roughly, not even one, so watch the first run")
     return "\n".join(rows)
 
 

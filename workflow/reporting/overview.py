@@ -70,9 +70,7 @@ def undecided_claims(claims: Sequence[ClaimVerdict]) -> int:
     return sum(one.verdict not in (*DECIDED, DEMO) for one in claims)
 
 
-def told_apart(
-    config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]
-) -> list[Told]:
+def told_apart(config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]) -> list[Told]:
     """The data sets that the image browser shows; it orders by disagreement unless told else."""
     tested: dict[str, list[bool]] = {dataset: [] for dataset in browsed}
     for dataset, resolvable in _tested(tables):

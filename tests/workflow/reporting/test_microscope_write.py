@@ -233,3 +233,14 @@ def test_a_data_set_that_is_not_prepared_is_left_out(config):
     folder, _ = browse(config)
     assert [one["key"] for one in said(folder / "index.js")[1][0]["datasets"]] == ["retouch_cirrus"]
     assert not (folder / "isic2017").exists()
+
+
+def test_masks_of_controls_are_not_shown():
+    config = paper_config()
+    controls = {name for name, entry in config.methods.items() if entry.control is not None}
+    shown = {run: shown_seeds(config, run) for run in runs(config)}
+    assert controls
+    for run, seeds in shown.items():
+        assert seeds == ([] if run.method in controls else config.seeds[:1])
+    every = paper_config(report={"masks": "all"})
+    assert shown_seeds(every, Run(ISIC, "unetpp")) == every.seeds

@@ -40,13 +40,11 @@ def test_ties_are_the_largest_sets_that_no_test_divides():
     assert ties("abc", frozenset({("a", "b"), ("b", "c")})) == [(0, 2)]
 
 
-@given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.tuples(
-    st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda pair: pair[0] < pair[1])))))  # fmt: skip
-def test_two_share_a_bar_exactly_if_they_are_not_told_apart(case):
-    count, told = case
-    names = [f"m{i}" for i in range(count)]
+@given(st.sets(st.sampled_from(list(itertools.combinations(range(7), 2)))))
+def test_two_share_a_bar_exactly_if_they_are_not_told_apart(told):
+    names = [f"m{i}" for i in range(7)]
     found = ties(names, frozenset((names[b], names[a]) for a, b in told))
-    for pair in itertools.combinations(range(count), 2):
+    for pair in itertools.combinations(range(7), 2):
         assert any(set(pair) <= set(tie) for tie in found) is (pair not in told)
     for one, other in itertools.permutations(found, 2):
         assert not set(one) <= set(other)

@@ -177,7 +177,7 @@ def test_the_same_bytes_each_time_and_only_what_there_is(tree):
     assert made[0][0].startswith(b"%PDF")
     assert b"CreationDate" not in made[0][0]
     assert mpl.rcParams["font.size"] == before
-    with pytest.raises(ConfigError, match="unknown name 'rankings'.*ranking"):
+    with pytest.raises(ConfigError, match=r"unknown name 'rankings'.*ranking"):
         make_plot(config, "rankings")
     none = small_config(select={"methods": ["vit"]})
     with pytest.raises(ConfigError, match="nothing is left under `select`"):

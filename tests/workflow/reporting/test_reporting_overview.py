@@ -1,4 +1,4 @@
-"""The overview: what was run on what, failures first, the paper at a glance, where methods differ."""
+"""The overview: what was run, failures first, the paper at a glance, where methods differ."""
 
 from types import SimpleNamespace
 

@@ -69,7 +69,12 @@ def test_a_rebuild_writes_what_the_single_steps_write(tree):
     make_report(config)
     single = digests(config)
     assert {name.split("/")[0] for name in single} == set(MADE)
-    names = ("tables/table_IV.csv", "figures/figure_8.pdf", "plots/curves.png", "verdicts/claims.md")
+    names = (
+        "tables/table_IV.csv",
+        "figures/figure_8.pdf",
+        "plots/curves.png",
+        "verdicts/claims.md",
+    )
     for name in names:
         (config.results / name).write_text("stale")
     done = command(folder, "config.json", "--report")

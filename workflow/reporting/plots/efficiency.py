@@ -77,9 +77,7 @@ def front(found: Sequence[Point]) -> list[Point]:
     return best
 
 
-def _panel(
-    axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[float, float]
-) -> None:
+def _panel(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[float, float]) -> None:
     if not found:
         axes.set(xticks=[], yticks=[])
         axes.text(

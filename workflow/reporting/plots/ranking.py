@@ -50,8 +50,9 @@ def draw(subject: Subject) -> Figure:
     heights = [TOP + ROW * max(len(one.cells) for one in row) + BOTTOM for row in rows]
     undivided = sum(one.tested and not _divided(one) for one in found)
     words = subject.words(
-        "Two methods share a bar with a dot for each exactly where the tests of the table (Holm, "
-        f"all its columns) do not tell them apart. In {undivided} of {len(found)} columns none are."
+        "Means in per cent, with intervals. Two methods share a bar with a dot for each exactly "
+        "where the tests of the table (Holm, all its columns) do not tell them apart. "
+        f"In {undivided} of {len(found)} columns none are."
         if found
         else "No column has two methods with a result."
     )

@@ -68,9 +68,7 @@ def _of(frame: "pd.DataFrame", run: Run) -> "pd.DataFrame":
     return frame[(frame["dataset"] == run.dataset) & (frame["method"] == run.method)]
 
 
-def _panel(
-    axes: Axes, subject: Subject, run: Run, bins: "pd.DataFrame", error: float
-) -> None:
+def _panel(axes: Axes, subject: Subject, run: Run, bins: "pd.DataFrame", error: float) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 1])
     # The labels of neighbours must not meet, so each stays beside its own panel.
     for label, side in zip(axes.set_xticklabels(["0", "1"]), ("left", "right"), strict=True):
