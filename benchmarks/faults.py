@@ -1,14 +1,13 @@
 """What a cluster does to a run in the middle of training, and what becomes of the tables.
 
 `python -m benchmarks.faults [CASE…]` starts a real Slurm of two virtual nodes on this machine (see
-`tests/test_slurm.py`: root, and no other Slurm), makes one table undisturbed, and then once more for
-each case, with the fault as soon as training has saved a state. It prints a line per case: whether
-the tables are the same bytes, how often jobs of training were started, how much longer it took, and
-what Snakemake said of the fault. The exit code is 1 if a table differs or is missing.
+`tests/test_slurm.py`: root, and no other Slurm), makes one table undisturbed, and then once more
+for each case, with the fault as soon as training has saved a state. It prints a line per case:
+whether the tables are the same bytes, how often jobs of training were started, how much longer it
+took, and what Snakemake said of the fault. The exit code is 1 if a table differs or is missing.
 """
 
 import argparse
-import contextlib
 import os
 import re
 import shutil
@@ -23,14 +22,15 @@ from typing import NamedTuple
 from tests.test_slurm import SCRIPTS, Watcher, slurm
 from tests.workspace import copy_tree, environment
 
-STEPS = 40
+# A small network: its state is saved after every step, so that a fault never comes too early.
+METHOD, TABLE, STEPS = "unetpp", "table_VII", 12
 CONFIG = (
     "--config",
     "preset=smoke",
-    "select={datasets: [isic2017], methods: [resformer_par]}",
+    f"select={{datasets: [isic2017], methods: [{METHOD}]}}",
     f"training={{epochs: 1000, max_steps: {STEPS}, batch_size: 4, save_seconds: 0, threads: 1}}",
 )
-STATES = "results/smoke/runs/isic2017/resformer_par"
+STATES = f"results/smoke/state/isic2017/{METHOD}"
 PREPARED = ("results/smoke/data/isic2017/gates.json", "results/smoke/data/isic2017/manifest.json")
 SAID = re.compile(
     r"SLURM status is: '\w+'|has not answered for \d+ minutes|would wait for ever \([^)]*\)"
@@ -109,7 +109,10 @@ def main() -> int:
         prepared = copy_tree(Path(scratch) / "prepared")
         _local(prepared)
         whole = run(prepared, Path(scratch) / "whole", Fault())
-        print(f"{'undisturbed':<16} {len(whole.tables)} files of tables, {whole.seconds:.0f} s")
+        print(
+            f"{'undisturbed':<16} {len(whole.tables)} files of tables, {whole.seconds:.0f} s",
+            flush=True,
+        )
         same = [_shown(case, prepared, Path(scratch) / case, whole) for case in cases]
     return int(not (whole.tables and all(same)))
 
@@ -117,11 +120,11 @@ def main() -> int:
 def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     found = run(prepared, folder, FAULTS[case])
     same = found.tables == whole.tables
-    print(
-        f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times; "
-        f"{found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.said) or 'nothing'}",
-        flush=True,
+    line = (
+        f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times"
     )
+    line += f"; {found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.said) or 'nothing'}"
+    print(line, flush=True)
     return same
 
 
@@ -139,7 +142,6 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
     if fault.site:
         (folder / "slurm/site.yaml").write_text(fault.site)
     struck: list[str] = []
-    process: subprocess.Popen[str] | None = None
 
     def act(job: dict[str, str]) -> None:
         trains = job.get("Comment", "").startswith("rule_train")
@@ -147,14 +149,14 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
             return
         struck.append(job["JobId"])
         fault.strike(job["JobId"], job.get("NodeList", ""))
-        if fault.kills and process:
+        if fault.kills:
             process.kill()
 
     watcher = Watcher(act)
     began, log = time.monotonic(), folder / "said.txt"
+    process = _start(folder, fault, log)
     watcher.start()
     try:
-        process = _start(folder, fault, log)
         process.wait(SECONDS)
         if fault.kills:
             while subprocess.run(["squeue", "-h"], capture_output=True).stdout.strip():
@@ -164,12 +166,10 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
     except subprocess.TimeoutExpired:
         sys.stderr.write(f"no end after {SECONDS} s; the last of {log}:\n{log.read_text()[-2000:]}")
     finally:
-        if process:
-            process.kill()
+        process.kill()
         watcher.over.set()
         watcher.join()
-        with contextlib.suppress(OSError):
-            _slurm("scancel", "--user", str(os.getuid()))
+        _slurm("scancel", "--user", str(os.getuid()))  # what was left of a run that did not end
     said = log.read_text()
     if process.returncode:
         sys.stderr.write(said[-3000:])
@@ -185,7 +185,7 @@ def _start(folder: Path, fault: Fault, log: Path) -> subprocess.Popen[str]:
     command += ["--profile", "slurm", "--latency-wait=5", *CONFIG, *fault.arguments, "--"]
     with log.open("a") as stream:
         return subprocess.Popen(
-            [*command, "table_IV"],
+            [*command, TABLE],
             cwd=folder,
             env=environment(SNAPPY="0.5", PYTHONPATH=str(folder)),
             stdout=stream,

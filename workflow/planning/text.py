@@ -15,7 +15,7 @@ def as_text(config: Config, bill: Bill) -> str:
     """The bill, its assumptions first."""
     parts = [make(config, bill) for make in (_head, _totals, _methods, _tables)]
     if lines := used(config, bill):
-        parts.append(_used(lines))
+        parts.append("\n".join(_used(lines, bill)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,11 +123,9 @@ def _tables(config: Config, bill: Bill) -> str:
     return "\n".join(rows)
 
 
-def _used(lines: list[Used]) -> str:
-    return "\n".join(_used_rows(lines))
-
-
-def _used_rows(lines: list[Used]) -> Iterator[str]:
+def _used(lines: list[Used], bill: Bill) -> Iterator[str]:
+    if any(line.device != bill.device.name for line in lines):
+        yield f"predicted for {bill.device.name}, used on the devices named: they may not compare"
     yield (
         f"{'training that is done':<{WIDTH}}{'runs':>6}{'predicted s':>13}{'used s':>10}"
         f"{'used/pred.':>12}  device"

@@ -32,6 +32,15 @@ def test_a_png_has_few_bits_and_no_colour_profile(count, bits):
     assert not any(name in png for name in (b"gAMA", b"iCCP", b"sRGB", b"cHRM", b"tRNS"))
 
 
+def test_a_mask_weighs_what_its_outline_does():
+    y, x = np.ogrid[:512, :512]
+    mask = np.zeros((512, 512), np.uint8)
+    assert len(mask_png(mask)) < 150
+    for label, (top, left, radius) in enumerate([(150, 150, 90), (300, 350, 60)], start=1):
+        mask[(y - top) ** 2 + (x - left) ** 2 < radius**2] = label
+    assert len(mask_png(mask)) < 6 * mask.any(axis=1).sum(), "three bytes for each border in a row"
+
+
 def some_masks(count, seed=0):
     return np.random.default_rng(seed).integers(0, 4, (count, 9, 13), dtype=np.uint8)
 

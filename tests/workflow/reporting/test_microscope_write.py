@@ -8,9 +8,10 @@ import pytest
 from microscope_case import FAILED, IDS, UNSCORED, browse, case_config, saved_masks, write_case
 from microscope_files import all_masks, said, unpacked
 from PIL import Image
+from reporting_tree import paper_config
 
 from workflow import paths
-from workflow.cells import runs
+from workflow.cells import Run, runs, shown_seeds
 from workflow.data.errors import DataError
 
 N = 10
@@ -243,4 +244,4 @@ def test_masks_of_controls_are_not_shown():
     for run, seeds in shown.items():
         assert seeds == ([] if run.method in controls else config.seeds[:1])
     every = paper_config(report={"masks": "all"})
-    assert shown_seeds(every, Run(ISIC, "unetpp")) == every.seeds
+    assert shown_seeds(every, Run("isic2017", "unetpp")) == every.seeds

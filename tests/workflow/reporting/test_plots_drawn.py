@@ -13,6 +13,7 @@ from workflow import paths
 from workflow.cells import runs
 from workflow.config import Config
 from workflow.config_errors import ConfigError
+from workflow.reporting.lettering import DPI
 from workflow.reporting.make_plot import make_plot
 from workflow.reporting.notices import DEMO
 from workflow.reporting.plots import PLOTS, made_plots
@@ -42,6 +43,7 @@ def drawn(tree):
     with look():
         figures = {key: draw(tree[0], key, tree[1]) for key in made_plots(tree[0])}
         for figure in figures.values():
+            figure.set_dpi(DPI)  # as it is saved; coarser pixels make lettering wider
             figure.draw_without_rendering()
         yield figures
 

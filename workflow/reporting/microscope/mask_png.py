@@ -40,15 +40,16 @@ def _packed(places: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
 
 
 def _filtered(rows: NDArray[np.uint8]) -> bytes:
-    """Rows less those above them, compressed.
+    """Rows less those above them, and empty rows as they are, compressed.
 
-    Most of a mask is as the row above, so runs of zeros are all there is to find: looking for them
-    alone gives smaller files than zlib's search, in a fiftieth of the time.
+    Most of a mask is empty or as the row above, so runs of zeros are all there is to find: looking
+    for them alone gives smaller files than zlib's search, in a fiftieth of the time.
     """
     less = np.diff(rows, axis=0, prepend=np.zeros((1, rows.shape[1]), np.uint8))
-    kinds = np.full((len(rows), 1), UP, np.uint8)
+    drawn = rows.any(axis=1, keepdims=True)
+    lines = np.where(drawn, np.hstack([np.full_like(drawn, UP, np.uint8), less]), 0)
     runs = zlib.compressobj(9, strategy=zlib.Z_RLE)
-    return runs.compress(np.hstack([kinds, less]).tobytes()) + runs.flush()
+    return runs.compress(lines.astype(np.uint8).tobytes()) + runs.flush()
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -70,7 +70,7 @@ def _against(axes: Axes, subject: Subject, verdicts: Sequence[ValueVerdict]) -> 
         if ours.low is not None and ours.high is not None:
             axes.plot([x, x], [ours.low, ours.high], color=family.colour, linewidth=0.6, alpha=0.35)
         axes.plot(
-            x, ours.value + 1, family.marker, color=family.colour, markersize=3, markeredgewidth=0.6,
+            x, ours.value, family.marker, color=family.colour, markersize=3, markeredgewidth=0.6,
             markerfacecolor="white" if one.verdict == "differs" else family.colour, gid="value",
         )  # fmt: skip
 
