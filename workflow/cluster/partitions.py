@@ -12,6 +12,7 @@ class Partition(NamedTuple):
         minutes: the longest a job may take; None if there is no limit.
         gpus: types of the GPUs of its nodes; `gpu` where they have no type.
         up: whether it takes jobs.
+        memory: MB of its largest node.
     """
 
     name: str
@@ -19,11 +20,12 @@ class Partition(NamedTuple):
     minutes: int | None
     gpus: frozenset[str]
     up: bool
+    memory: int
 
 
 def partitions() -> list[Partition]:
     """All partitions that `sinfo` shows; none if it does not answer within ten seconds."""
-    command = ["sinfo", "--noheader", "--format=%P|%l|%G|%a"]
+    command = ["sinfo", "--noheader", "--format=%P|%l|%G|%a|%m"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -32,16 +34,19 @@ def partitions() -> list[Partition]:
 
 
 def read(text: str) -> list[Partition]:
-    """Read lines of `name|time limit|GPUs|availability`; a partition may have several."""
+    """Read lines of `name|time limit|GPUs|availability|MB`; a partition may have several."""
     found: dict[str, Partition] = {}
     for line in filter(None, text.splitlines()):
-        name, limit, gres, available = line.strip().split("|")
+        name, limit, gres, available, memory = line.strip().split("|")
         gpus = frozenset(
             kind or "gpu" for kind in re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?(?=[:,(]|$)", gres)
         )
         name, default = name.rstrip("*"), name.endswith("*")
-        before = found[name].gpus if name in found else frozenset[str]()
-        found[name] = Partition(name, default, minutes(limit), gpus | before, available == "up")
+        megabytes = int(memory.rstrip("+"))  # a plus where nodes differ
+        if name in found:
+            gpus, megabytes = gpus | found[name].gpus, max(megabytes, found[name].memory)
+        up = available == "up"
+        found[name] = Partition(name, default, minutes(limit), gpus, up, megabytes)
     return list(found.values())
 
 

@@ -1,5 +1,6 @@
 """How long a cluster's training job may take: more than the plan predicts, as that is uncertain."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import cache
@@ -27,11 +28,9 @@ LEAST_MINUTES = 60
 
 def device_of(model: str | None) -> Device:
     """The site's type of GPU, or the GPU calibrated last, or the one that the plan assumes."""
-    try:
-        if model:
+    if model:
+        with contextlib.suppress(ConfigError):  # a type that the plan does not know
             return choose(model)
-    except ConfigError:
-        pass  # a type that the plan does not know
     measured = (device for device in calibrations() if device.gpu)
     return next(measured, known_device(ASSUMED_DEVICE))
 

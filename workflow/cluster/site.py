@@ -52,10 +52,17 @@ class Site(BaseModel):
 
     def longest_of(self, gpu: bool, among: list[Partition]) -> int | None:
         """Minutes that a job may ask for: as the site's file says, or as its partition does."""
-        name = (self.gpu_partition if gpu else None) or self.partition
-        partition = chosen(among, name)
+        partition = self._partition(gpu, among)
         limits = [limit for limit in (self.longest, partition and partition.minutes) if limit]
         return min(limits, default=None)
+
+    def most_memory_of(self, gpu: bool, among: list[Partition]) -> int | None:
+        """MB that a job may ask for: Slurm refuses more than the largest node has."""
+        partition = self._partition(gpu, among)
+        return partition.memory if partition else None
+
+    def _partition(self, gpu: bool, among: list[Partition]) -> Partition | None:
+        return chosen(among, (self.gpu_partition if gpu else None) or self.partition)
 
 
 def growing(first: int | Callable[[Any], int], longest: int | None = None) -> Callable[..., int]:

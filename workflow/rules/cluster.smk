@@ -9,7 +9,7 @@ ON_CLUSTER = workflow.is_main_process and workflow.resource_settings.nodes is no
 def check_cluster():
     """End before the first job, with what to do, where the cluster could not run them."""
     asked = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if not ON_CLUSTER or "preflight" in asked:
+    if not ON_CLUSTER or asked & {"preflight", "plan"}:
         return
     from workflow.cluster.preflight import preflight as look
 
@@ -31,7 +31,10 @@ def place(one):
             one.resources[name] = value
     given = workflow.resource_settings.overwrite_resources.get(one.name, {})
     seeds = TRAINED.get(one.name)
-    limits = {"mem_mb": None, "runtime": SITE.longest_of(gpu, PARTITIONS)}
+    limits = {
+        "mem_mb": SITE.most_memory_of(gpu, PARTITIONS),
+        "runtime": SITE.longest_of(gpu, PARTITIONS),
+    }
     for name, longest in limits.items():
         if name in one.resources and not one.resources[name].is_evaluable():
             first = one.resources[name].value

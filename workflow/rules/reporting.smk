@@ -4,7 +4,6 @@
 
 from workflow.reporting import plots, rst, wording
 
-
 for key in cells.made_tables(CONFIG):
 
     rule:
@@ -14,7 +13,9 @@ for key in cells.made_tables(CONFIG):
             read_for_table(key),
         output:
             [
-                in_report(paths.table(CONFIG, key, suffix), "Tables", wording.table_name(key))
+                in_report(
+                    paths.table(CONFIG, key, suffix), "Tables", wording.table_name(key)
+                )
                 for suffix in ("html", "csv")
             ],
             [
@@ -50,7 +51,9 @@ for key in cells.made_figures(CONFIG):
             manifests_of({run.dataset: None for run in cells.figure_runs(CONFIG, key)}),
         output:
             [
-                in_report(paths.figure(CONFIG, key, suffix), "Figures", f"Figure {key}")
+                in_report(
+                    paths.figure(CONFIG, key, suffix), "Figures", f"Figure {key}"
+                )
                 for suffix in ("pdf", "png")
             ],
         log:
@@ -80,7 +83,9 @@ for key in plots.made_plots(CONFIG):
             read_for_plot(key),
         output:
             [
-                in_report(paths.plot(CONFIG, key, suffix), "Plots", plots.PLOTS[key].title)
+                in_report(
+                    paths.plot(CONFIG, key, suffix), "Plots", plots.PLOTS[key].title
+                )
                 for suffix in ("pdf", "png")
             ],
         log:

@@ -11,18 +11,18 @@ from workflow.cluster.site import SIGNAL, Site, growing, load_site
 from workflow.config_errors import ConfigError
 
 SINFO = """\
-batch*|1-00:00:00|(null)|up
-gpu|2:00:00|gpu:a100:4(S:0-1)|up
-gpu|2:00:00|gpu:v100:2,shard:8|up
-plain|infinite|gpu:2|up
+batch*|1-00:00:00|(null)|up|64000
+gpu|2:00:00|gpu:a100:4(S:0-1)|up|512000
+gpu|2:00:00|gpu:v100:2,shard:8|up|256000+
+plain|infinite|gpu:2|up|128000
 """
 
 
 def test_partitions_are_read() -> None:
     assert read(SINFO) == [
-        Partition("batch", True, 1440, frozenset(), True),
-        Partition("gpu", False, 120, frozenset({"a100", "v100"}), True),
-        Partition("plain", False, None, frozenset({"gpu"}), True),
+        Partition("batch", True, 1440, frozenset(), True, 64000),
+        Partition("gpu", False, 120, frozenset({"a100", "v100"}), True, 512000),
+        Partition("plain", False, None, frozenset({"gpu"}), True, 128000),
     ]
 
 
@@ -41,6 +41,7 @@ def test_no_job_asks_for_more_than_its_partition_gives() -> None:
     assert (site.longest_of(True, among), site.longest_of(False, among)) == (120, 1440)
     assert Site(gpu_partition="gpu", longest=90).longest_of(True, among) == 90
     assert Site(partition="plain").longest_of(True, among) is None
+    assert (site.most_memory_of(True, among), site.most_memory_of(False, among)) == (512000, 64000)
     assert [growing(50, 120)(None, attempt) for attempt in (1, 2, 3)] == [50, 100, 120]
     assert [growing(50)(None, attempt) for attempt in (1, 2, 3)] == [50, 100, 150]
 

@@ -7,12 +7,14 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from reporting_tree import small_raw, write_data, write_evaluation, write_run
 
 from workflow import paths
 from workflow.cells import runs
 from workflow.config import Config
-from workflow.evaluation.counts_file import write_failed_counts_file
+from workflow.evaluation.counts_file import write_counts_file, write_failed_counts_file
 from workflow.reporting.microscope.write import write_microscope
 from workflow.reporting.pages import Pages
 
@@ -48,12 +50,21 @@ def write_case(config):
         for seed in config.seeds:
             write_run(config, *run, seed)
             write_evaluation(config, *run, seed)
+            forget_unscored(paths.evaluation(config, *run, seed) / "counts.parquet")
             masks = paths.evaluation(config, *run, seed) / "masks.npz"
             if not masks.is_file():
                 np.savez_compressed(masks)
     folder = paths.evaluation(config, *FAILED)
     write_failed_counts_file(folder / "counts.parquet", "not finite")
     np.savez_compressed(folder / "masks.npz")
+
+
+def forget_unscored(file):
+    """Leave out what evaluation does not count: pixels where there is no reference."""
+    table = pq.read_table(file)
+    rows = zip(table["id"].to_pylist(), table["task"].to_pylist(), strict=True)
+    unscored = (f"test-{UNSCORED:03d}", "segmentation")
+    write_counts_file(file, [table.filter(pa.array([row != unscored for row in rows]))])
 
 
 def spoil(config, dataset):

@@ -13,6 +13,9 @@ from reporting_tree import paper_config
 from workflow import paths
 from workflow.cells import Run, runs, shown_seeds
 from workflow.data.errors import DataError
+from workflow.evaluation.counts_file import classification_rows, write_counts_file
+from workflow.reporting.microscope import write
+from workflow.reporting.microscope.scores import read_scores
 
 N = 10
 KEPT = {
@@ -137,6 +140,17 @@ def test_bytes_say_what_was_scored(config):
     assert list(skin["dice"]["unetpp"]) == ["1"], "seed 0 failed"
 
 
+def test_no_probability_is_rounded_to_the_other_side(tmp_path):
+    logits = np.array([[-1e-4], [0.0], [1e-4], [-99.0], [99.0]], np.float32)
+    ids = list("abcde")
+    rows = classification_rows(ids, ids, ["wet"], np.zeros((5, 1), np.uint8), logits)
+    write_counts_file(tmp_path / "counts.parquet", [rows])
+    scores = read_scores(tmp_path / "counts.parquet", {name: row for row, name in enumerate(ids)})
+    assert scores.dice is None
+    assert scores.probabilities is not None
+    assert scores.probabilities.ravel().tolist() == [124, 124, 125, 0, 250]
+
+
 def test_disagreement_is_of_first_seeds_without_controls(config):
     folder, _ = browse(config)
     _, (_, cases) = said(folder / "retouch_cirrus" / "cases.js")
@@ -149,6 +163,14 @@ def test_disagreement_is_of_first_seeds_without_controls(config):
     assert found.max() > 0
     _, (_, alone) = said(folder / "isic2017" / "cases.js")
     assert not unpacked(alone["disagreement"], N).any(), "one method cannot differ"
+
+
+def test_what_was_trained_on_shuffled_labels_is_not_compared(config, monkeypatch):
+    monkeypatch.setattr(write, "is_control", lambda _, method: method == "unetpp")
+    folder, _ = browse(config)
+    _, (_, cases) = said(folder / "retouch_cirrus" / "cases.js")
+    assert "unetpp" in cases["dice"]
+    assert not unpacked(cases["disagreement"], N).any()
 
 
 def test_no_text_ends_a_script(config):
