@@ -81,6 +81,13 @@ class Content:
                 found.append(Trouble(f"Data set {title}", "the data was not prepared", None))
         return found
 
+    @property
+    def failed(self) -> int:
+        """How many (run, seed) failed."""
+        return sum(
+            seed.trouble.startswith("failed") for record in self.records for seed in record.seeds
+        )
+
     def _other_data(self) -> list[Trouble]:
         """Runs whose data manifest is not the one that the report shows."""
         return [

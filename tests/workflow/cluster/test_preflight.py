@@ -13,7 +13,10 @@ from workflow.planning.bill import make_bill
 from workflow.planning.devices import known_device
 
 ROOT = Path(__file__).parents[3]
-SINFO = "batch*|1-00:00:00|(null)|up|64000\ngpu|8:00:00|gpu:a100:4|up|512000\nshort|10:00|gpu:2|up|64000\n"
+SINFO = (
+    "batch*|1-00:00:00|(null)|up|64000\ngpu|8:00:00|gpu:a100:4|up|512000\n"
+    "short|10:00|gpu:2|up|64000\n"
+)
 
 
 class Usage(NamedTuple):

@@ -46,6 +46,7 @@ def pages(tmp_path_factory):
 
 def test_failures_come_before_what_is_missing_and_before_results(pages):
     text = said(pages["index.html"])
+    assert "Missing or in doubt: 11, of which failed: 1" in text
     failed = text.index("Ours - Par. on Cirrus, seed 1: failed: the loss is not finite")
     missing = text.index("ViT on ISIC 2017, seed 1: no finished training run")
     assert failed < missing < text.index("What was run") < text.index("What it says of the paper")
@@ -99,6 +100,7 @@ def test_claims_that_hold_or_do_not_are_told_where_data_are_real(tmp_path, monke
     page = built(config)["index.html"]
     text = said(page)
     assert "claims are left open" in text
+    assert text.index("claims are left open") < text.index("the audit finds")
     assert "no verdict is passed" not in text
     assert "verdicts.html#claims" in page.links
 

@@ -179,6 +179,14 @@ def outputs(config) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
+def in_a_fresh_process(*arguments) -> None:
+    """Train as a job does: autograd cannot be forked from a process that has used it otherwise."""
+    job = multiprocessing.get_context("spawn").Process(target=train.train_seeds, args=arguments)
+    job.start()
+    job.join()
+    assert job.exitcode == 0
+
+
 def test_a_seed_gives_the_same_bits_alone_in_a_row_and_beside_others(tiny_config) -> None:
     def config(at_once: int):
         changes = {"epochs": 1, "max_steps": 2, "seeds_at_once": at_once}
@@ -190,7 +198,7 @@ def test_a_seed_gives_the_same_bits_alone_in_a_row_and_beside_others(tiny_config
         train.train_seeds(config(2), DATASET, METHOD, seed)
     found.append(outputs(config(1)))
     for at_once in (1, 2):
-        train.train_seeds(config(at_once), DATASET, METHOD, *SEEDS)
+        in_a_fresh_process(config(at_once), DATASET, METHOD, *SEEDS)
         found.append(outputs(config(1)))
     assert found[0] == found[1] == found[2]
     assert len({weights for weights, _ in found[0].values()}) == 3

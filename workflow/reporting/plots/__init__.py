@@ -140,7 +140,7 @@ def plot_fingerprint(config: Config, key: str) -> str:
     runs = plot_runs(config, key)
     values = [
         PLOTS[key],
-        [config.tables[table].model_dump() for table in _of_results(config)],
+        [config.tables[table].model_dump(exclude={"caption"}) for table in _of_results(config)],
         [
             (*run, *fingerprint.titles(config, *run), config.methods[run.method].model_dump())
             for run in runs

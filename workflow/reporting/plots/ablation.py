@@ -22,7 +22,7 @@ from workflow.reporting.tables import METRIC_TITLES, build_table
 from workflow.reporting.wording import table_name
 
 # Inches: a line, the names of lines, between panels, above and below a row of panels.
-ROW, NAMES, GAP, TOP, BOTTOM = 0.15, 1.25, 0.12, 0.5, 0.36
+ROW, NAMES, GAP, TOP, BOTTOM = 0.15, 1.25, 0.12, 0.36, 0.42
 WIDEST = 1.8
 
 
@@ -63,7 +63,7 @@ def draw(subject: Subject) -> Figure:
     y = 0.0
     for key, found in tables.items():
         lines, panels = _lines(found), list(dict.fromkeys(one.panel for one in found))
-        page.text(MARGIN, y + 0.1, table_name(key), weight="bold")
+        page.text(MARGIN, y + TOP - LINE - 0.06, table_name(key), weight="bold")
         wide = min(WIDEST, (WIDTH - NAMES - 2 * MARGIN + GAP) / len(panels) - GAP)
         for place, run in enumerate(lines):
             name = subject.title(run).replace(" on ", ", ")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from workflow.cells import Run
 from workflow.reporting.extra_tables import costs
@@ -90,9 +90,10 @@ def _panel(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[flo
     space = max(0.12 * (most - least), 0.5)
     axes.set(xlim=(low / 1.6, high * 1.6), ylim=(least - space, most + space))
     axes.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
-    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
-    axes.tick_params(which="minor", size=2, width=0.5, pad=1.5, labelsize=6.5, labelcolor=MUTED)
+    # 1, 2 and 5 times powers of ten: at least one lies on any axis that spans a factor of 2.5.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     steps = front(found)
     axes.step(
         [one.gflops for one in steps], [one.value for one in steps],

@@ -57,7 +57,7 @@ def _against(axes: Axes, subject: Subject, verdicts: Sequence[ValueVerdict]) -> 
     numbers += [one.estimate.value for one in verdicts if one.estimate]
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 100.0)
     space = max(0.06 * (high - low), 1.0)
-    low, high = max(low - space, 0.0), min(high + space, 101.0)
+    low, high = max(low - space, -3.0), min(high + space, 103.0)
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="printed (%)", ylabel="ours (%)")
     axes.xaxis.labelpad = axes.yaxis.labelpad = 1.5
     axes.locator_params(nbins=6)

@@ -50,9 +50,9 @@ def draw(subject: Subject) -> Figure:
     heights = [TOP + ROW * max(len(one.cells) for one in row) + BOTTOM for row in rows]
     undivided = sum(one.tested and not _divided(one) for one in found)
     words = subject.words(
-        "Means in per cent, with intervals. Two methods share a bar with a dot for each exactly "
-        "where the tests of the table (Holm, all its columns) do not tell them apart. "
-        f"In {undivided} of {len(found)} columns none are."
+        "Of each table one metric for each task; means in per cent, with intervals. Two methods "
+        "share a bar with a dot for each exactly where the tests of the table (Holm, all its "
+        f"columns) do not tell them apart. In {undivided} of {len(found)} columns none are."
         if found
         else "No column has two methods with a result."
     )

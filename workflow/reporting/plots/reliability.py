@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from workflow.cells import Run
 from workflow.evaluation.calibration import calibration
@@ -89,7 +90,8 @@ def _panel(axes: Axes, subject: Subject, run: Run, bins: "pd.DataFrame", error: 
     whole = whole.dropna()
     axes.plot(
         whole["probability"], whole["frequency"], ".-", color=colour, linewidth=1.1, markersize=2.5,
-        gid="pooled",
+        gid="pooled", clip_on=False,
     )  # fmt: skip
     if np.isfinite(error):
-        axes.text(0.04, 0.97, f"{error:.1f}", size=TEXT, va="top", gid="error")
+        text = axes.text(0.04, 0.97, f"{error:.1f}", size=TEXT, va="top", gid="error", zorder=3)
+        text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
