@@ -46,7 +46,7 @@ class Shot(NamedTuple):
     ready: str = LOADED
 
 
-OVERVIEW = Shot("overview.webp", "index.html", 1290)
+OVERVIEW = Shot("overview.webp", "index.html", 1270)
 IMAGES = Shot("images.webp", "images.html", 1080, DRAWN)
 
 
