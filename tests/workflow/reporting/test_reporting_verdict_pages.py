@@ -71,7 +71,7 @@ def test_the_page_on_fidelity_has_the_decisions_and_the_audit(real):
     text = words(real["fidelity.html"])
     assert "Table V, retouch_topcon, msl_srn, acc" in text
     assert "Pooled pixels are impossible in all 18 rows" in text
-    assert "padding to whole windows masked out of attention" in text
+    assert "padding to whole windows open masked out of attention" in text
     assert "options.conv_depths" in text, "code is marked as such, without its backticks"
     assert "`" not in text.partition("The whole document")[0]
     assert "HTC-Net's EfficientNet updates its running statistics" in text
