@@ -88,6 +88,7 @@ def test_filters_keep_what_the_numbers_say(chromium, case):
         "f=alarm&m=third": invented,
         "f=label&m=labels&s=1": wrong,
         "q=CASE-1": np.array(["case-1" in name for name in case.ids]),
+        "q=Volume 1": np.arange(IMAGES) // 5 == 1,
     }
     for said, kept in wanted.items():
         assert 0 < kept.sum() < IMAGES, said

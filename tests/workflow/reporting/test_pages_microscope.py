@@ -98,4 +98,6 @@ def test_tables_and_runs_lead_to_the_images_of_a_run(chromium, report):
             opened.page.wait_for_selector(READY)
             assert "m=unetpp" in opened.page.url
             assert opened.page.locator("[data-method=unetpp]").count() > 0
+            opened.page.locator("[data-method=unetpp] figcaption a").click()
+            assert opened.page.url.endswith("/runs/isic2017--unetpp.html")
             assert opened.problems == []

@@ -8,7 +8,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
   const VIEWS = ["classes", "outcomes", "agreement", "variance"];
   const OURS = "resformer_par"; // compared with the others where nothing is said
   // d data set, i image, m method, s seed, g compared method, c class, f error type, o order, v view,
-  // q text of the id, min and max area in per cent, w panels ("seeds", or methods), p palette,
+  // q text of the id or the group, min and max area in per cent, w panels ("seeds", or methods), p palette,
   // a opacity in per cent.
   const FREE = { c: "", f: "", o: "disagreement", v: "classes", q: "", min: "", max: "", w: "", p: "", a: "60" };
 

@@ -56,9 +56,9 @@ window.MICROSCOPE = window.MICROSCOPE || {};
   };
 
   function keeps(cases, state, image) {
-    const { id, area } = cases.images[image];
+    const { id, group, area } = cases.images[image];
     const total = sum(places(cases, state).map((place) => area[place]));
-    if (state.q && !id.toLowerCase().includes(state.q.toLowerCase())) return false;
+    if (state.q && !`${id}\n${group}`.toLowerCase().includes(state.q.toLowerCase())) return false;
     if (state.c === "none" ? sum(area) > 0 : state.c && !total) return false;
     if (state.min !== "" && 100 * total < Number(state.min)) return false;
     if (state.max !== "" && 100 * total > Number(state.max)) return false;

@@ -90,7 +90,10 @@ window.MICROSCOPE = window.MICROSCOPE || {};
     button.addEventListener("click", () => focus(panel.method.key));
     const kept = panel.kind === "variance" && panel.method.kept.length > 1;
     const which = `${kept ? `seeds ${panel.method.kept.join(", ")}; scores of ` : ""}seed ${panel.seed}`;
-    figcaption.append(button, make("small", "seed", which));
+    const run = make("a", "", "run");
+    run.href = `runs/${state.d}--${panel.method.key}.html`;
+    run.setAttribute("aria-label", `${panel.title}: its run and tables`);
+    figcaption.append(button, make("small", "seed", which, " · ", run));
     const line = make("span", "scores");
     for (const one of scores(cases, panel.method, panel.seed, image, safe)) {
       const item = make("span", one.known ? "" : "muted", swatch(one.colour), one.short);
