@@ -24,11 +24,12 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from benchmarks.data import _tiles
+from benchmarks.plain import PngImages
 from benchmarks.roofline import measure
 from workflow.config import load_config
 from workflow.device import choose_device, computing
@@ -41,16 +42,8 @@ WORKERS = (0, 1, 2)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class PngFiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Images and masks in PNG files, read and moved one by one by torchvision.
-
-    Args:
-        folder: where the files are written, and read from.
-        images: uint8 `[N, C, H, W]`, C is 1 or 3.
-        masks: uint8 `[N, H, W]`.
-        labels: float32 `[N, n_cls]`.
-        augmentation: largest angle, and the probabilities of the two flips.
-    """
+class PngFiles(PngImages):
+    """Images and masks in PNG files, read and moved one by one by torchvision."""
 
     def __init__(
         self,
@@ -60,11 +53,7 @@ class PngFiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
         labels: Tensor,
         augmentation: Augmentation,
     ) -> None:
-        self.folder, self.labels = folder, labels
-        for number, (image, mask) in enumerate(zip(images.numpy(), masks.numpy(), strict=True)):
-            pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-            Image.fromarray(np.ascontiguousarray(pixels)).save(folder / f"{number}.png")
-            Image.fromarray(mask).save(folder / f"{number}_mask.png")
+        super().__init__(folder, images, masks, labels, augmentation)
         kinds: dict[Any, Any] = {tv_tensors.Image: torch.float32, tv_tensors.Mask: torch.int64}
         self.transform = v2.Compose(
             [
@@ -78,9 +67,6 @@ class PngFiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
                 v2.Normalize(MEAN, DEVIATION),
             ]
         )
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """One image, float32 `[3, H, W]`, its mask, int64 `[H, W]`, and its labels."""

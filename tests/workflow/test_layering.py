@@ -48,9 +48,8 @@ MEANT = {
     # Every step ends with the message of wrong data, as with that of a wrong configuration.
     ("workflow.step", "workflow.data.errors"),
     # A calibration trains networks as training does; without it, a plan needs none of it.
-    ("workflow.planning.calibrate", "workflow.training.augmentation"),
-    ("workflow.planning.calibrate", "workflow.training.loop"),
     ("workflow.planning.calibrate", "workflow.training.record"),
+    ("workflow.planning.calibrate", "workflow.training.trial"),
     # A table is made anew when the warning on it changes.
     ("workflow.fingerprint", "workflow.reporting.notices"),
 }
@@ -249,7 +248,7 @@ def texts():
     ]
     for top in tops:
         for path in [top] if top.is_file() else top.rglob("*"):
-            binary = path.suffix in {".pyc", ".png", ".jpg", ".pdf", ".zip", ".npy"}
+            binary = path.suffix in {".pyc", ".png", ".webp", ".jpg", ".pdf", ".zip", ".npy"}
             if path.is_file() and not binary:
                 yield path, path.read_text(encoding="utf-8")
 

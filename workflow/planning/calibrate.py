@@ -19,14 +19,11 @@ from workflow.cells import Run, runs
 from workflow.config import Config, resolve
 from workflow.config_errors import merge
 from workflow.device import choose_device, choose_precision, computing
-from workflow.images import DeviceImages
-from workflow.methods import build_method
 from workflow.planning.cost import step_bytes
 from workflow.planning.devices import Device
 from workflow.planning.networks import network_of
-from workflow.training.augmentation import draw_motions
-from workflow.training.loop import Splits, Trainer
 from workflow.training.record import processor
+from workflow.training.trial import Trial
 
 STEPS = 3
 ON_A_PROCESSOR = {"image_size": 96}
@@ -126,43 +123,19 @@ def _peak(device: torch.device, precision: torch.dtype) -> float:
 
 def _measure(config: Config, dataset: str, method: str, device: torch.device) -> Measured:
     """Train a network for some steps, and pass as many images through it."""
-    training, data = config.training_for(dataset, method), config.datasets[dataset]
+    training = config.training_for(dataset, method)
     if training.compile == "auto":
         training = training.model_copy(update={"compile": "off"})
-    size, labels = data.image_size, len(data.labels)
-    count = max(training.batch_size, labels)  # weights of the loss need an image of every label
-    shape = (count, 3 if data.color else 1, size, size)
-    images = DeviceImages(
-        images=torch.randint(0, 256, shape, dtype=torch.uint8, device=device),
-        masks=torch.randint(0, len(data.lesions) + 1, (count, size, size), device=device).byte(),
-        labels=torch.eye(labels, device=device).repeat(count, 1)[:count],
-        scale=255.0,
-    )
     already = _start_peak(device)
-    trainer = Trainer(
-        lambda: build_method(config, dataset, method),
-        Splits(images, images),
-        training,
-        seed=0,
-        precision=choose_precision(training, device),
-        validation_batch=training.batch_size,
-    )
-    rows = torch.arange(training.batch_size)
-    motions = draw_motions(
-        count, images.images.shape[-2:], training.augmentation, torch.Generator()
-    )
-    motions = motions.to(device)[rows]
-    (batch,) = images.batches([rows])
-
-    def step() -> None:
-        trainer.step(0, batch, motions)
+    trial = Trial(config, dataset, method, training)
+    trainer = trial.trainer
+    (batch,) = trial.images.batches([trial.rows])
 
     def forward() -> None:
         with torch.no_grad(), torch.autocast(device.type, trainer.precision):
             trainer.model(batch.images.expand(-1, 3, -1, -1).float())
 
-    trainer.model.train()
-    trained = [_timed(step, device) for _ in range(STEPS + 1)][1:]
+    trained = [_timed(trial.step, device) for _ in range(STEPS + 1)][1:]
     peak_bytes = torch.cuda.max_memory_allocated(device) - already if already else 0
     trainer.model.eval()
     passed = [_timed(forward, device) for _ in range(STEPS + 1)][1:]

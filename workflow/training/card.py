@@ -9,7 +9,6 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -17,11 +16,8 @@ import torch
 from workflow.anchors import Case, differences, flops, load_anchors, on_meta, parameters
 from workflow.config import Config, load_config
 from workflow.config_sections import Method
-from workflow.device import choose_device, choose_precision, computing
-from workflow.images import DeviceImages
-from workflow.methods import build_method
-from workflow.training.augmentation import draw_motions
-from workflow.training.loop import Splits, Trainer
+from workflow.device import computing
+from workflow.training.trial import Trial
 
 # Image size, lesion types and labels of the paper's two kinds of data.
 ISIC = Case(image_size=224, n_seg=1, n_cls=3, parameters=1)
@@ -85,40 +81,17 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
         steps: how many to time, after one that is not.
     """
     training = config.training_for("isic2017", method)
-    device, definition = choose_device(training), config.datasets["isic2017"]
-    size, batch, labels = definition.image_size, training.batch_size, len(definition.labels)
-    count = max(batch, labels)  # weights of the loss need an image of every label
-    images = DeviceImages(
-        images=torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, device=device),
-        masks=torch.randint(0, 2, (count, size, size), dtype=torch.uint8, device=device),
-        labels=torch.eye(labels, device=device).repeat(count, 1)[:count],
-        scale=255.0,
-    )
     with computing(training):
-        trainer = Trainer(
-            lambda: build_method(config, "isic2017", method),
-            Splits(images, images),
-            training,
-            seed=0,
-            precision=choose_precision(training, device),
-            validation_batch=batch,
-        )
-        return statistics.median(list(_timed(trainer, steps))[1:])
+        trial = Trial(config, "isic2017", method, training)
+        return statistics.median([_seconds(trial) for _ in range(steps + 1)][1:])
 
 
-def _timed(trainer: Trainer, steps: int) -> Iterator[float]:
-    """Seconds of each of some steps, the first of which warms up."""
-    trainer.model.train()
-    split = trainer.splits.train
-    motions = draw_motions(
-        len(split), split.images.shape[-2:], trainer.training.augmentation, torch.Generator()
-    ).to(trainer.device)
-    rows = torch.arange(trainer.training.batch_size)
-    for _ in range(steps + 1):
-        start = time.perf_counter()
-        (batch,) = split.batches([rows])
-        trainer.step(0, batch, motions[rows]).sum().item()  # waits for the device
-        yield time.perf_counter() - start
+def _seconds(trial: Trial) -> float:
+    start = time.perf_counter()
+    trial.step()
+    if trial.trainer.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def show(config: Config, names: list[str], steps: int) -> int:

@@ -28,6 +28,10 @@ MISSING = {("isic2017", "vit", 1)}
 SERIOUS = ("serious", "critical")
 # Style sheets are not loaded a second time: a browser refuses that for pages from disk.
 AXE = {"resultTypes": ["violations"], "preload": False}
+# Of the image browser: all panels are painted; and the bytes of a canvas, four a pixel.
+READY = "#grid[aria-busy='false']"
+PIXELS = """canvas => Array.from(
+  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
 
 
 @dataclass

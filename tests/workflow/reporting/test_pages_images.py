@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-from browsing import chromium, serious_findings, visit
+from browsing import PIXELS, READY, chromium, serious_findings, visit
 from microscope_pages import CLASSES, EVIL_ID, HEIGHT, IMAGES, OUTCOMES, WIDTH, write_browser
 
 __all__ = ["chromium"]  # a fixture
 
-READY = "#grid[aria-busy='false']"
-PIXELS = """canvas => Array.from(
-  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
 # Dark to light; 0 to 50 per cent of the masks differ.
 RAMP = np.array([(59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)])
 

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from browsing import chromium, visit
+from browsing import READY, chromium, visit
 from microscope_pages import IMAGES, write_browser
 
 __all__ = ["chromium"]  # a fixture
-
-READY = "#grid[aria-busy='false']"
 
 
 @pytest.fixture(scope="module")

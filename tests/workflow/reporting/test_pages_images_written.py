@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browsing import build_report, chromium, visit
+from browsing import PIXELS, READY, build_report, chromium, visit
 from microscope_case import EVIL, IDS, UNSCORED, case_config, saved_masks, write_case
 
 from workflow import paths
@@ -13,9 +13,6 @@ from workflow.reporting.results import read_results
 
 __all__ = ["chromium"]  # a fixture
 
-READY = "#grid[aria-busy='false']"
-PIXELS = """canvas => Array.from(
-  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
 NOT_HIT = "() => window.hit === undefined && !document.querySelector('img[src=x]')"
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browsing import Report, build_small_report, chromium, visit
+from browsing import PIXELS, READY, Report, build_small_report, chromium, visit
 from reporting_tree import SIZE, small_config
 
 from workflow import paths
@@ -12,9 +12,6 @@ from workflow.reporting.overlays import ERROR_COLOURS, class_colours
 
 __all__ = ["chromium"]  # a fixture
 
-READY = "#grid[aria-busy='false']"
-PIXELS = """canvas => Array.from(
-  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
 OCT = "retouch_cirrus"
 
 
