@@ -17,7 +17,7 @@ from workflow.step import run_step
 
 STEPS = (
     "phantom", "download", "raw", "inventory", "split", "prepare", "gates", "superpixels",
-    "pretrain", "train", "evaluate", "control", "table", "figure", "verdicts", "report",
+    "pretrain", "train", "evaluate", "control", "table", "figure", "plot", "verdicts", "report",
 )  # fmt: skip
 
 
