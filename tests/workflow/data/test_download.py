@@ -505,7 +505,10 @@ def test_progress_is_told_while_a_server_stalls(script, fetch, site, base_url, s
 def start(base_url, store, root):
     """Another process that downloads the file."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom workflow.data.download import download\n"
+        "import signal, sys\nfrom pathlib import Path\n"
+        "from workflow.data.download import download\n"
+        # A shell lets what it starts in the background ignore Ctrl-C, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "download({sys.argv[1]: sys.argv[2]}, sys.argv[3], Path(sys.argv[4]))\n"
     )
     arguments = [NAME, md5(content_of(NAME)), base_url, str(store)]

@@ -19,7 +19,6 @@ from workflow.planning.devices import Device
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     """A cache folder of the test's own, and none of the machine's calibrations."""
-    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
 

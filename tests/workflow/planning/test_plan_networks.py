@@ -17,7 +17,6 @@ from workflow.planning.networks import Network, known_network, network_of
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     """A cache folder of the test's own."""
-    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "resformer"
 
