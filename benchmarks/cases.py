@@ -1,5 +1,6 @@
 """What the benchmarks of a step train: a setting of ResFormer, images, and both implementations."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from benchmarks import plain
 from workflow.config import Config, load_config
 from workflow.images import Batch, DeviceImages
 from workflow.methods import build_method
+from workflow.protocol import Augmentation
 from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 from workflow.training.profiling import Profile
@@ -103,6 +105,11 @@ class Drawn(NamedTuple):
 def drawn(case: Case, images: DeviceImages, generator: torch.Generator) -> Drawn:
     """A batch as the engine draws it."""
     rows = torch.randperm(len(images), generator=generator)[: case.batch]
-    augmentation = case.config().training.augmentation
-    motions = draw_motions(case.batch, images.images.shape[-2:], augmentation, generator)
+    motions = draw_motions(case.batch, images.images.shape[-2:], _augmentation(case), generator)
     return Drawn(rows, next(iter(images.batches([rows]))), motions.to(images.device))
+
+
+@cache
+def _augmentation(case: Case) -> Augmentation:
+    """How a case's images are moved; reading the configuration takes longer than a small step."""
+    return case.config().training.augmentation

@@ -8,14 +8,16 @@ took, and what Snakemake said of the fault. The exit code is 1 if a table differ
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,26 +35,41 @@ CONFIG = (
 STATES = f"results/smoke/state/isic2017/{METHOD}"
 PREPARED = ("results/smoke/data/isic2017/gates.json", "results/smoke/data/isic2017/manifest.json")
 SAID = re.compile(
-    r"SLURM status is: '\w+'|has not answered for \d+ minutes|would wait for ever \([^)]*\)"
-    r"|preemption occured|The last run was killed"
+    r"Slurm job \d+ ended as \w+|has not answered for \d+ minutes|would wait for ever \([^)]*\)"
+    r"|preemption occured|The last run was killed|of a run that was killed were still in the queue"
+    r"|state could not be saved"
 )
 SECONDS = 900
+# In the comment of a job that trains; see `chains` of workflow/rules/cluster.smk.
+TRAINS = f"run_isic2017_{METHOD}"
+
+
+class Struck(NamedTuple):
+    """The first job of training: its id, its node, and the folder of the run."""
+
+    job: str
+    node: str
+    folder: Path
 
 
 class Fault(NamedTuple):
     """One case.
 
     Attributes:
-        strike: what is done to the first job of training, by its id and node.
+        strike: what is done to the first job of training; it may put it right again.
         arguments: of Snakemake, beside the usual.
         site: what is in slurm/site.yaml.
-        kills: whether Snakemake itself is killed, and started again when the queue is empty.
+        kills: whether Snakemake itself is killed, and started again at once.
+        accounting: whether Slurm keeps accounts, which `sacct` is asked for.
+        disk: MB of a disk of their own for the states of training; None for the folder's disk.
     """
 
-    strike: Callable[[str, str], object] = lambda job, node: None
+    strike: Callable[[Struck], object] = lambda struck: None
     arguments: tuple[str, ...] = ()
     site: str = ""
     kills: bool = False
+    accounting: bool = False
+    disk: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -68,33 +85,54 @@ def _slurm(*command: str) -> None:
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _node_down(_: str, node: str) -> None:
-    _slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=drill")
+def _node_down(struck: Struck) -> None:
+    _slurm("scontrol", "update", f"nodename={struck.node}", "state=down", "reason=drill")
     time.sleep(3)
-    _slurm("scontrol", "update", f"nodename={node}", "state=resume")
+    _slurm("scontrol", "update", f"nodename={struck.node}", "state=resume")
 
 
-def _restart_controller(*_: str) -> None:
+def _restart_controller(_: Struck) -> None:
     _slurm("scontrol", "shutdown", "slurmctld")
     time.sleep(8)
     _slurm("slurmctld")
 
 
-def _preempt(*_: str) -> None:
+def _preempt(_: Struck) -> None:
     _slurm("sbatch", "-p", "gpu", "-N", "2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 5")
+
+
+def _restart_accounting(_: Struck) -> None:
+    state = Path("/etc/slurm/slurmdbd.conf").resolve().parent
+    os.kill(int((state / "run/slurmdbd.pid").read_text()), signal.SIGTERM)
+    time.sleep(30)
+    os.environ["MYSQL_UNIX_PORT"] = str(state / "mysql/m.sock")
+    _slurm("slurmdbd")
+
+
+def _fill_disk(struck: Struck) -> None:
+    filler = struck.folder / STATES / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(2**20))
+    time.sleep(20)
+    filler.unlink()
 
 
 # Its signal comes 120 s before the limit: now, as a job that trains is under a minute old.
 SHORT = "TimeLimit=2"
 FAULTS = {
-    "cancelled": Fault(lambda job, _: _slurm("scancel", job)),
-    "time-limit": Fault(lambda job, _: _slurm("scontrol", "update", f"jobid={job}", SHORT)),
+    "cancelled": Fault(lambda struck: _slurm("scancel", struck.job)),
+    "time-limit": Fault(lambda struck: _slurm("scontrol", "update", f"jobid={struck.job}", SHORT)),
     "killed": Fault(kills=True),
     "node-down": Fault(_node_down),
     "controller": Fault(_restart_controller),
     "memory": Fault(arguments=("--set-resources", "train_seed0:mem_mb=600")),
     "preempt-requeue": Fault(_preempt, site="partition: scav\n"),
     "preempt-cancel": Fault(_preempt, site="partition: scavc\n"),
+    "disk-full": Fault(_fill_disk, disk=1500),
+    "sacct-down": Fault(
+        _restart_accounting, arguments=("--slurm-status-command=sacct",), accounting=True
+    ),
 }
 
 
@@ -105,16 +143,23 @@ def main() -> int:
     cases = parser.parse_args().cases or list(FAULTS)
     if unknown := set(cases) - set(FAULTS):
         parser.error(f"found {', '.join(sorted(unknown))}; known: {', '.join(FAULTS)}")
-    with tempfile.TemporaryDirectory(prefix="faults-") as scratch, slurm(accounting=False):
+    same: list[bool] = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
         prepared = copy_tree(Path(scratch) / "prepared")
         _local(prepared)
-        whole = run(prepared, Path(scratch) / "whole", Fault())
-        print(
-            f"{'undisturbed':<16} {len(whole.tables)} files of tables, {whole.seconds:.0f} s",
-            flush=True,
-        )
-        same = [_shown(case, prepared, Path(scratch) / case, whole) for case in cases]
-    return int(not (whole.tables and all(same)))
+        for accounting in sorted({FAULTS[case].accounting for case in cases}):
+            with slurm(accounting):
+                whole = run(prepared, Path(scratch) / f"whole{accounting:d}", Fault())
+                print(
+                    f"{'undisturbed':<16} {len(whole.tables)} files of tables, "
+                    f"{whole.seconds:.0f} s, Slurm {'with' if accounting else 'without'} accounts",
+                    flush=True,
+                )
+                same.append(bool(whole.tables))
+                for case in cases:
+                    if FAULTS[case].accounting == accounting:
+                        same.append(_shown(case, prepared, Path(scratch) / case, whole))
+    return int(not all(same))
 
 
 def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
@@ -136,19 +181,41 @@ def _local(folder: Path) -> None:
     )
 
 
+@contextlib.contextmanager
+def _disk(folder: Path, megabytes: int | None) -> Iterator[None]:
+    """A small disk of its own for the states of training, while the block runs."""
+    if megabytes is None:
+        yield
+        return
+    place = folder / STATES
+    place.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(place)]
+    subprocess.run(mount, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
     """Make the table in a copy of the prepared tree, with one fault."""
     shutil.copytree(prepared, folder, symlinks=True)
     if fault.site:
         (folder / "slurm/site.yaml").write_text(fault.site)
+    with _disk(folder, fault.disk):
+        return _run(folder, fault)
+
+
+def _run(folder: Path, fault: Fault) -> Outcome:
     struck: list[str] = []
 
     def act(job: dict[str, str]) -> None:
-        trains = job.get("Comment", "").startswith("rule_train")
-        if struck or not trains or not list((folder / STATES).rglob("state.safetensors")):
+        if struck or TRAINS not in job["Comment"]:
+            return
+        if not list((folder / STATES).rglob("state.safetensors")):
             return
         struck.append(job["JobId"])
-        fault.strike(job["JobId"], job.get("NodeList", ""))
+        fault.strike(Struck(job["JobId"], job.get("NodeList", ""), folder))
         if fault.kills:
             process.kill()
 
@@ -159,8 +226,6 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
     try:
         process.wait(SECONDS)
         if fault.kills:
-            while subprocess.run(["squeue", "-h"], capture_output=True).stdout.strip():
-                time.sleep(1)
             process = _start(folder, fault, log)
             process.wait(SECONDS)
     except subprocess.TimeoutExpired:
@@ -176,7 +241,8 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
     tables = {
         file.name: file.read_bytes() for file in (folder / "results/smoke/tables").glob("table_*")
     }
-    starts = sum(1 + int(job.get("Restarts", 0)) for job in watcher.of("train"))
+    trained = [job for job in watcher.seen.values() if TRAINS in job["Comment"]]
+    starts = sum(1 + int(job.get("Restarts", 0)) for job in trained)
     return Outcome(tables, time.monotonic() - began, starts, sorted(set(SAID.findall(said))))
 
 

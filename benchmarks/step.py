@@ -15,18 +15,20 @@ worth citing.
 """
 
 import argparse
+import ctypes
+import gc
+import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import torch
 
 from benchmarks import plain, taps
+from benchmarks.apart import Cost, Stopwatch, plain_process
 from benchmarks.cases import METHODS, SIZES, Case, drawn, engine, lesions, plain_step
 from benchmarks.roofline import Machine, Needs, measure, needs
 from workflow.anchors import flops
@@ -88,16 +90,15 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def timed(work: Mapping[str, Callable[[], object]], steps: int) -> dict[str, Times]:
+def timed(work: Mapping[str, Callable[[], Cost]], steps: int) -> dict[str, Times]:
     """Some steps of each, taking turns; the first of each is not counted."""
     times = {name: Times([], []) for name in work}
     for turn in range(steps + 1):
         for name, step in work.items():
-            start, spent = time.perf_counter(), time.process_time()
-            step()
+            cost = step()
             if turn:
-                times[name].wall.append(time.perf_counter() - start)
-                times[name].processor.append(time.process_time() - spent)
+                times[name].wall.append(cost.wall)
+                times[name].processor.append(cost.processor)
     return times
 
 
@@ -114,40 +115,39 @@ def compare(
     generator = torch.Generator().manual_seed(1)
     phases = Phases(device)
 
-    def ours(determinism: str, profile: Profile | None = None) -> Callable[[], None]:
+    def ours(determinism: str, profile: Profile | None = None) -> Callable[[], Cost]:
         training = case.config(determinism=determinism).training
         with computing(training):
             trainer = engine(case, images, precision, profile, determinism=determinism)
 
-        def step() -> None:
+        def step() -> Cost:
+            watch = Stopwatch()
             with computing(training):
                 with trainer.profile.phase("data"):
                     given = drawn(case, images, generator)
                 trainer.step(0, given.batch, given.motions).sum().item()  # waits for the device
+            return watch.read()
 
         return step
 
-    slow, default = plain_step(case, device), case.config(determinism="fast").training
-    augmentation = default.augmentation
-    with tempfile.TemporaryDirectory() as folder:
-        files = plain.PngImages(
-            Path(folder), images.images, images.masks, images.labels, augmentation
-        )
-        loader = plain.batches(files, case.batch, device)
-
-        def theirs() -> None:
-            with computing(default):
-                slow(*next(loader))
-
-        work = {"plain": theirs, "strict": ours("strict"), "fast": ours("fast")}
+    with plain_process(case, device) as process:
+        work = {"plain": process.step, "strict": ours("strict"), "fast": ours("fast")}
         times = timed(work, steps)
-    work.clear()  # frees their memory
+    work.clear()
+    _give_back_memory()
     step = ours("strict", phases)
     step()
     phases.seconds.clear()
     for _ in range(PROFILED - 1):
         step()
     return times, phases.seconds
+
+
+def _give_back_memory() -> None:
+    """Let the system have what this process has freed; the engine has told it to keep that."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def differences(case: Case, device: torch.device, precision: torch.dtype, steps: int) -> Agreement:

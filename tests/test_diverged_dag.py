@@ -28,6 +28,7 @@ def test_a_diverged_run_is_shown_as_failed_and_all_else_is_made(tmp_path) -> Non
     assert (
         f"retouch_spectralis unetpp seed 0: no results, failed: {failure['message']}" in done.stdout
     )
+    assert "results/smoke: 2 runs: 1 done, 1 failed; the report is " in done.stdout
     assert "failure" not in read_json(
         results / "runs/retouch_spectralis/resformer_par/seed0/run.json"
     )

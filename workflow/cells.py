@@ -116,12 +116,14 @@ def shown_seeds(config: Config, run: Run) -> list[int]:
     return config.seeds if config.report.masks == "all" else config.seeds[:1]
 
 
-def made_tables(config: Config) -> list[str]:
-    """The tables that have anything left to show under `select`."""
+def made_tables(config: Config, kind: str | None = None) -> list[str]:
+    """The tables, or those of a kind, that have anything left to show under `select`."""
     return [
         key
         for key, table in config.tables.items()
-        if table.enabled and (table_runs(config, key) or dataset_rows(config, key))
+        if table.enabled
+        and kind in (None, table.kind)
+        and (table_runs(config, key) or dataset_rows(config, key))
     ]
 
 

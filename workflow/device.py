@@ -1,7 +1,9 @@
 """Where and how a step computes: device, number format, threads, determinism."""
 
 import contextlib
+import ctypes
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +14,8 @@ from torch import nn
 from workflow.config_errors import ConfigError
 from workflow.protocol import Training
 
+# Parameters of glibc's mallopt, as <malloc.h> numbers them.
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
 # Without one of these a processor emulates bf16, slower than float32.
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
@@ -56,8 +60,10 @@ def computing(training: Training) -> Iterator[None]:
     """Set threads and determinism for a block, and put them back after it.
 
     `strict` determinism makes torch refuse any operation that could give other bits next time.
+    What the process frees, it keeps for its next tensors, also after the block.
     """
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    _keep_freed_memory()
     # cuBLAS reads this once, when the first CUDA context is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(min(training.threads, available_cpus()))
@@ -71,6 +77,18 @@ def computing(training: Training) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode(mode)
+
+
+def _keep_freed_memory() -> None:
+    """Let this process keep what it frees, so that the next step's tensors lie in the same pages.
+
+    Else large tensors are handed back to the system when they are freed, and each step waits for
+    the system to clear their pages again.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        allocator = ctypes.CDLL(None)
+        allocator.mallopt(MMAP_MAX, 0)
+        allocator.mallopt(TRIM_THRESHOLD, -1)  # never
 
 
 def available_cpus() -> int:

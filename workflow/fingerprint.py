@@ -10,7 +10,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow import cells, raw_files
 from workflow.config import Config
@@ -243,7 +243,7 @@ def digest(values: Any, *modules: str) -> str:
 @cache
 def code_hash(module: str) -> str:
     """Hash of a module and of everything in this repository that it rests on."""
-    trees = {name: _tree(name) for name in sorted(closure(module))}
+    trees = {name: code.tree for name in sorted(closure(module)) if (code := _read(name))}
     return hashlib.sha256(json.dumps(trees).encode()).hexdigest()
 
 
@@ -253,38 +253,41 @@ def closure(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found | NOT_HASHED and _file(name) is not None:
+        if name not in found and name not in NOT_HASHED and (code := _read(name)) is not None:
             found.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(code.imports)
     return found
 
 
-def _imports(module: str) -> list[str]:
+class Code(NamedTuple):
+    """A module of this repository.
+
+    Attributes:
+        tree: hash of its syntax tree without docstrings.
+        imports: names from this repository that it imports, which may be modules or parts of them.
+    """
+
+    tree: str
+    imports: list[str]
+
+
+@cache
+def _read(module: str) -> Code | None:
+    """A module's code; None if there is no such module."""
+    stem = ROOT / module.replace(".", "/")
+    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
+    file = next((file for file in candidates if file.is_file()), None)
+    if file is None:
+        return None
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     names: list[str] = []
-    for node in ast.walk(_parse(module)):
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.partition(".")[0] in PACKAGES]
-
-
-@cache
-def _tree(module: str) -> str:
-    tree = _parse(module)
-    for node in ast.walk(tree):
-        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+        elif isinstance(node, documented) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-def _parse(module: str) -> ast.Module:
-    file = _file(module)
-    return ast.parse(file.read_text(encoding="utf-8")) if file else ast.Module([], [])
-
-
-def _file(module: str) -> Path | None:
-    stem = ROOT / module.replace(".", "/")
-    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
-    return next((file for file in candidates if file.is_file()), None)
+    ours = [name for name in names if name.partition(".")[0] in PACKAGES]
+    return Code(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours)

@@ -51,6 +51,9 @@ def start_server() -> None:
 def launch(module: str, arguments: list[str]) -> int:
     """Run a module as a program and return its exit code."""
     path = os.environ.get(VARIABLE)
+    if job := os.environ.get("SLURM_JOB_ID"):
+        node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+        sys.stderr.write(f"Slurm job {job} on {node}\n")  # for `workflow.status`
     if needs_lease(module, arguments):
         lease(os.environ)  # until this process, or the step that it becomes, has ended
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:

@@ -24,7 +24,7 @@ SOURCES = {
 
 def forget():
     fingerprint.code_hash.cache_clear()
-    fingerprint._tree.cache_clear()
+    fingerprint._read.cache_clear()
 
 
 @pytest.fixture
@@ -426,17 +426,18 @@ def test_phantoms_change_with_their_seed():
 
 
 def test_the_reader_of_one_source_is_not_part_of_the_others_data(monkeypatch):
-    tree = fingerprint._tree
+    read = fingerprint._read
     before = {
         dataset: fingerprint.data_fingerprint(config(), dataset, "prepare")
         for dataset in ("retouch_cirrus", "isic2017")
     }
     fingerprint.code_hash.cache_clear()
-    monkeypatch.setattr(
-        fingerprint,
-        "_tree",
-        lambda name: "edited" if name == "workflow.data.isic2017" else tree(name),
-    )
+
+    def edited(name):
+        code = read(name)
+        return code._replace(tree="edited") if name == "workflow.data.isic2017" else code
+
+    monkeypatch.setattr(fingerprint, "_read", edited)
     after = {
         dataset: fingerprint.data_fingerprint(config(), dataset, "prepare") for dataset in before
     }

@@ -95,7 +95,10 @@ def test_without_a_server_the_job_runs_by_itself(server, tmp_path) -> None:
 def test_inside_a_slurm_job_nothing_is_shared(server) -> None:
     folder, variables, process = server
     inside = (folder, {**variables, "SLURM_JOB_ID": "1", VARIABLE: "/nowhere"}, process)
-    assert launch(inside, "4").returncode == 4
+    done = launch(inside, "4")
+    assert done.returncode == 4
+    # The overview finds the job by this.
+    assert done.stderr.startswith("Slurm job 1 on ")
 
 
 def waiting_job(server, tmp_path) -> tuple[subprocess.Popen, psutil.Process]:

@@ -50,6 +50,8 @@ MEANT = {
     # A calibration trains networks as training does; without it, a plan needs none of it.
     ("workflow.planning.calibrate", "workflow.training.record"),
     ("workflow.planning.calibrate", "workflow.training.trial"),
+    # What there is to make is known where it is made; nothing heavy is behind it.
+    ("workflow.status.around", "workflow.reporting.plots"),
     # A table is made anew when the warning on it changes.
     ("workflow.fingerprint", "workflow.reporting.notices"),
 }

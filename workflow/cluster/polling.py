@@ -26,6 +26,10 @@ HELD = re.compile(
     r"|(Assoc|QOS)Max\w*PerJob"
 )
 ACTIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "PREEMPTED")
+# Of these Snakemake says why only where a job is no group of steps.
+FAILED = {
+    "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT",
+}  # fmt: skip
 FAILED_QUERY_SECONDS = 10.0
 WARN_EVERY = 300.0
 
@@ -82,6 +86,7 @@ class Query:
 
     def __init__(self) -> None:
         self.patience = Patience()
+        self._told: set[str] = set()
 
     async def __call__(self, command: str, logger: logging.Logger) -> Answer:
         """States of this run's jobs, and the seconds that asking took; waits for an answer."""
@@ -99,6 +104,10 @@ class Query:
                 )
             await asyncio.sleep(FAILED_QUERY_SECONDS)
         states, held = self.patience.read(text)
+        for job, state in states.items():
+            if state in FAILED and job not in self._told:
+                self._told.add(job)
+                logger.warning(f"Slurm job {job} ended as {state}.")
         for job, reason in held.items():
             logger.warning(
                 f"Slurm job {job} would wait for ever ({reason}); it is cancelled and tried again. "

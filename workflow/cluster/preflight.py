@@ -2,20 +2,22 @@
 
 Looks before a job is queued at what would make jobs wait for ever or fail at once. Each finding is
 one line: what was found, why it matters, what to do. A finding that stops a run can be overruled by
-its name in `ignore` of slurm/site.yaml. It starts no job.
+its name in `ignore` of slurm/site.yaml. As a command it also asks nodes (`workflow.cluster.node`);
+what runs by itself before each run starts no job.
 """
 
+import math
 import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from workflow import cells, paths
-from workflow.cluster.partitions import Partition, chosen, partitions
+from workflow.cluster import node
+from workflow.cluster.findings import Cluster, Finding, answers, output
+from workflow.cluster.partitions import chosen, partitions
 from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site, load_site
 from workflow.config import Config
@@ -27,45 +29,54 @@ from workflow.step import read_config
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")
 # Shorter than this, and training spends its jobs on starting.
 LEAST_MINUTES = 30
-
-
-class Finding(NamedTuple):
-    """One thing that was found.
-
-    Attributes:
-        name: what `ignore` calls it.
-        stops: whether a run would fail or wait for ever because of it.
-    """
-
-    name: str
-    stops: bool
-    what: str
-    why: str
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what}; {self.why}. {self.cure}."
-
-
-class Cluster(NamedTuple):
-    """What the checks look at."""
-
-    config: Config
-    site: Site
-    partitions: list[Partition]
-    folder: Path
+# With one of these no job would be taken, so no node is asked.
+NO_JOBS = {"commands", "controller", "partition", "gpu", "gpu-model"}
 
 
 def preflight(config: Config, site: Site, folder: Path | None = None) -> list[Finding]:
-    """Everything that stands in a run's way, the worst first; those ignored do not stop it."""
+    """Everything that stands in a run's way, the worst first; those ignored do not stop it.
+
+    Starts no job, and so knows nothing of nodes but what Slurm says of them.
+    """
     cluster = Cluster(config, site, partitions(), folder or Path.cwd())
-    found = [finding for check in CHECKS for finding in check(cluster)]
-    known = [f._replace(stops=f.stops and f.name not in site.ignore) for f in found]
+    return _known(cluster, [finding for check in CHECKS for finding in check(cluster)])
+
+
+def preflight_with_nodes(
+    config: Config, site: Site, folder: Path | None = None, patience: float = node.PATIENCE
+) -> tuple[list[Finding], list[str]]:
+    """The same, and what nodes say that run a short job each, if they do so in time.
+
+    Args:
+        config: what is to be run.
+        site: what is known of the cluster.
+        folder: the repository; the current folder if None.
+        patience: seconds until nodes must have answered.
+
+    Returns:
+        What stands in a run's way, and a line on each node that answered.
+    """
+    cluster = Cluster(config, site, partitions(), folder or Path.cwd())
+    found = preflight(config, site, cluster.folder)
+    if any(finding.stops and finding.name in NO_JOBS for finding in found):
+        return found, []
+    heard = node.ask(cluster, patience)
+    if any(answer.elsewhere and answer.said.get("folder") == "yes" for answer in heard):
+        found = [finding for finding in found if finding.name != "shared"]  # it was a guess
+    full = any(finding.name == "disk" for finding in found)
+    found += node.findings(cluster, heard, 0 if full else _needed(cluster))
+    return _known(cluster, found), [node.summary(answer) for answer in heard if answer.said]
+
+
+def _known(cluster: Cluster, found: list[Finding]) -> list[Finding]:
+    """What was found, the worst first, with what the user knows better."""
+    ignored = cluster.site.ignore
+    known = [f._replace(stops=f.stops and f.name not in ignored) for f in found]
     return sorted(known, key=lambda finding: not finding.stops)
 
 
 def _commands(_: Cluster) -> Iterator[Finding]:
-    missing = [name for name in ("sbatch", "squeue", "scancel") if not shutil.which(name)]
+    missing = [name for name in ("sbatch", "squeue", "scancel", "srun") if not shutil.which(name)]
     if missing:
         yield Finding(
             "commands",
@@ -77,7 +88,7 @@ def _commands(_: Cluster) -> Iterator[Finding]:
 
 
 def _controller(_: Cluster) -> Iterator[Finding]:
-    if shutil.which("squeue") and not _answers("squeue", "--me", "--noheader"):
+    if shutil.which("squeue") and not answers("squeue", "--me", "--noheader"):
         yield Finding(
             "controller",
             True,
@@ -89,10 +100,10 @@ def _controller(_: Cluster) -> Iterator[Finding]:
 
 def _job_age(_: Cluster) -> Iterator[Finding]:
     """Snakemake asks every three minutes at most; Slurm forgets ended jobs after MinJobAge."""
-    said = _output("scontrol", "show", "config") or ""
+    said = output("scontrol", "show", "config") or ""
     ages = [line.split("=")[1] for line in said.splitlines() if line.startswith("MinJobAge")]
     age = int("".join(c for c in ages[0] if c.isdigit()) or 0) if ages else 300
-    if age < 200 and not _answers("sacct", "--allusers", "--starttime=now"):
+    if age < 200 and not answers("sacct", "--allusers", "--starttime=now"):
         yield Finding(
             "job-age",
             False,
@@ -173,11 +184,7 @@ def _shared(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _disk(cluster: Cluster) -> Iterator[Finding]:
-    try:
-        bill = make_bill(cluster.config, device_of(cluster.site.gpu_model), gpus=1)
-    except ConfigError:
-        return  # a folder of the user's own, whose images are counted once it is prepared
-    free, needed = shutil.disk_usage(cluster.folder).free, sum(bill.disk.values())
+    free, needed = shutil.disk_usage(cluster.results).free, _needed(cluster)
     if free < needed:
         yield Finding(
             "disk",
@@ -186,6 +193,37 @@ def _disk(cluster: Cluster) -> Iterator[Finding]:
             "runs that cannot save their state fail",
             "Free some space, or set training.keep_weights to false",
         )
+
+
+def _quota(cluster: Cluster) -> Iterator[Finding]:
+    """What `quota` says of the file system that results go to; it fails where one is exceeded."""
+    device = (output("df", "-P", str(cluster.results)) or "").splitlines()[-1:]
+    lines = (output("quota", "--no-wrap", failed=True) or "").splitlines()
+    words = [line.split() for line in lines]
+    mine = [w for w in words if device and len(w) > 3 and w[0] == device[0].split()[0]]
+    needed = _needed(cluster) if mine else 0
+    for _, used, *limits in mine:
+        allowed = [int(limit) for limit in limits[:2] if limit.isdigit() and int(limit)]
+        left = (min(allowed) - int(used.rstrip("*"))) * 1024 if allowed else math.inf
+        if left < needed:
+            yield Finding(
+                "quota",
+                False,
+                f"your quota leaves {max(0, left) / 1e9:.0f} GB where results go, and "
+                f"{needed / 1e9:.0f} GB or more will be written",
+                "runs that cannot save their state fail",
+                "Ask for more, make results a link to a larger file system, or set "
+                "training.keep_weights to false",
+            )
+
+
+def _needed(cluster: Cluster) -> float:
+    """Bytes that a run writes; 0 where images of the user's own are not counted yet."""
+    try:
+        bill = make_bill(cluster.config, device_of(cluster.site.gpu_model), gpus=1)
+    except ConfigError:
+        return 0
+    return sum(bill.disk.values())
 
 
 def _internet(cluster: Cluster) -> Iterator[Finding]:
@@ -212,21 +250,9 @@ CHECKS: tuple[Callable[[Cluster], Iterator[Finding]], ...] = (
     _time,
     _shared,
     _disk,
+    _quota,
     _internet,
 )
-
-
-def _output(*command: str) -> str | None:
-    """What a command prints; None if it is missing, fails or takes more than 20 seconds."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
-
-
-def _answers(*command: str) -> bool:
-    return _output(*command) is not None
 
 
 def _reachable(url: str) -> bool:
@@ -242,9 +268,13 @@ def _reachable(url: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Print what is found for a results/PRESET/config.json; 1 if anything stops a run."""
-    found = preflight(read_config(Path(arguments[0])), load_site())
+    sys.stdout.write(f"Looking, and asking nodes; this takes {node.PATIENCE} s at most.\n")
+    sys.stdout.flush()
+    found, nodes = preflight_with_nodes(read_config(Path(arguments[0])), load_site())
     lines = [f"{'STOP' if finding.stops else 'note'}  {finding}" for finding in found]
-    lines = lines or ["Nothing stands in the way of a run on this cluster."]
+    lines += [f"node  {line}" for line in nodes]
+    if not found:
+        lines.append("Nothing stands in the way of a run on this cluster.")
     sys.stdout.write("\n".join(lines) + "\n")
     return int(any(finding.stops for finding in found))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from workflow.cluster.partitions import Partition, chosen
 from workflow.config_errors import ConfigError
@@ -24,6 +24,8 @@ class Site(BaseModel):
     Attributes:
         longest: minutes; no job asks for more.
         ignore: names of the preflight's findings that must not stop a run.
+        webhook: the URL that is told how a run ended (`workflow.cluster.notify`).
+        mail: the address that is told so by the host's own mail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,8 @@ class Site(BaseModel):
     extra: str = ""
     longest: PositiveInt | None = None
     ignore: tuple[str, ...] = ()
+    webhook: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    mail: str | None = Field(default=None, pattern=r"^[^\s-]\S*$")
 
     def resources(self, gpu: bool) -> dict[str, str]:
         """What a job asks for because of this site, in the Slurm plugin's words."""

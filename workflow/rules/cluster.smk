@@ -11,6 +11,7 @@ def check_cluster():
     asked = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if not ON_CLUSTER or asked & {"preflight", "plan"}:
         return
+    from workflow.cluster.leftovers import end_leftovers
     from workflow.cluster.preflight import preflight as look
 
     found = look(CONFIG, SITE)
@@ -21,6 +22,35 @@ def check_cluster():
             "This cluster is not ready for the run, as the lines above say. Where a finding is "
             "wrong, add its name to `ignore` in slurm/site.yaml."
         )
+    if not workflow.execution_settings.lock:
+        return  # another Snakemake may run here, and the jobs may be its
+    try:
+        ended = end_leftovers(Path.cwd())
+    except ConfigError as error:
+        raise WorkflowError(
+            f"A run that was killed may still have jobs.\n{error}."
+        ) from None
+    if ended:
+        logger.warning(
+            f"Slurm jobs {', '.join(ended)} of a run that was killed were still in the queue; they "
+            "are cancelled, and training goes on from its last states."
+        )
+
+
+def chains():
+    """Rule -> the group of those that follow each other on the same files, and its share of time.
+
+    A group is one job of Slurm's. Tables and figures stay apart: a group waits for all that its
+    rules rest on, and one run that cannot be trained would keep back the tables without it.
+    """
+    steps = ("inventory", "split", "prepare", "gates")
+    found = {step: ("data_{dataset}", 1 / len(steps)) for step in steps}
+    for pack in packs():
+        seeds = "seed" + "_".join(map(str, pack))
+        group = f"run_{{dataset}}_{{method}}_{seeds}"
+        found[f"train_{seeds}"] = (group, 3 / 4)
+        found[f"evaluate_{seeds}"] = (group, 1 / 4)
+    return found
 
 
 def place(one):
@@ -31,16 +61,18 @@ def place(one):
             one.resources[name] = value
     given = workflow.resource_settings.overwrite_resources.get(one.name, {})
     seeds = TRAINED.get(one.name)
+    one.group, share = CHAINS.get(one.name, (None, 1))
+    longest = SITE.longest_of(gpu, PARTITIONS)
     limits = {
         "mem_mb": SITE.most_memory_of(gpu, PARTITIONS),
-        "runtime": SITE.longest_of(gpu, PARTITIONS),
+        "runtime": longest and int(share * longest),
     }
-    for name, longest in limits.items():
+    for name, most in limits.items():
         if name in one.resources and not one.resources[name].is_evaluable():
             first = one.resources[name].value
             if name == "runtime" and gpu and seeds and name not in given:
                 first = partial(MINUTES, seeds=seeds, otherwise=first)
-            one.resources[name] = growing(first, longest)
+            one.resources[name] = growing(first, most)
 
 
 if ON_CLUSTER:
@@ -58,6 +90,7 @@ if ON_CLUSTER:
         ) from None
     PARTITIONS = partitions()
     TRAINED = {f"train_seed{'_'.join(map(str, pack))}": len(pack) for pack in packs()}
+    CHAINS = chains()
     MINUTES = to_train(CONFIG, device_of(SITE.gpu_model))
     for one in workflow.rules:
         place(one)

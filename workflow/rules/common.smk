@@ -1,6 +1,8 @@
 # What all rules share: the configuration, resolved once. Rules use CONFIG, their jobs read
 # CONFIG_FILE, which is written when a run starts.
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
@@ -23,8 +25,21 @@ CONFIG_FILE = str(CONFIG.results / "config.json")
 LOGS = str(CONFIG.results / "logs")
 BENCHMARKS = str(CONFIG.results / "benchmarks")
 ENVIRONMENT = "../../envs/conda.yaml"
+IMAGE = "envs/resformer.sif"
 SOURCES = sorted({CONFIG.raw_source(dataset) for dataset in CONFIG.datasets})
 launch.use_this_interpreter()
+OTHER_SOFTWARE = set(map(str, workflow.deployment_settings.deployment_method))
+
+
+# Named only where it is asked for: otherwise each run would say that it is ignored.
+if "apptainer" in OTHER_SOFTWARE:
+    if not Path(IMAGE).exists():
+        raise WorkflowError(
+            f"{IMAGE}: not there, and `--sdm apptainer` runs all jobs in it. Build it here: "
+            f"apptainer build {IMAGE} envs/resformer.def"
+        )
+
+    container: IMAGE
 
 
 wildcard_constraints:
@@ -62,7 +77,51 @@ onstart:
     check_cluster()
     locks.record_owner()
     write_json(CONFIG_FILE, RAW)
-    launch.start_server()
+    if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
+        launch.start_server()
+
+
+def tell_end():
+    """Say how many runs are done and which failed; and to whom slurm/site.yaml names, too."""
+    rules = {job.rule.name for job in workflow.dag.jobs}
+    if not workflow.is_main_process or workflow.touch or rules & {"preflight", "plan"}:
+        return
+    import time
+
+    from workflow.status.ending import Job, ending
+
+    failed = {}
+    for job in workflow.scheduler.failed:
+        for one in job if job.is_group() else [job]:
+            failed[one] = job.name if job.is_group() else None
+    jobs = []
+    for job in [*failed, *(one for one in workflow.dag.jobs if one not in failed)]:
+        state = "done" if workflow.dag.noneedrun_finished(job) else "open"
+        state = "failed" if job in failed else state
+        file = Path(job.log[0]) if job.log else None
+        wildcards = tuple(job.wildcards)
+        jobs.append(Job(job.rule.name, wildcards, file, state, failed.get(job)))
+    try:
+        end = ending(CONFIG, jobs, began=locks.OWNER.stat().st_mtime, now=time.time())
+    except Exception as error:  # what was made must not count as failed because of this
+        logger.warning(f"How the runs ended cannot be told: {error!r}")
+        return
+    if end is None:
+        return
+    (logger.warning if end.failures else logger.info)(end.text)
+    if ON_CLUSTER:
+        from workflow.cluster.notify import notify
+
+        for warning in notify(SITE, end.title, end.text):
+            logger.warning(warning)
+
+
+onsuccess:
+    tell_end()
+
+
+onerror:
+    tell_end()
 
 
 def packs():

@@ -1,4 +1,5 @@
-# `snakemake preflight`: is this cluster ready? Under the cluster's profile it is asked before each run.
+# `snakemake preflight`: is this cluster ready? Under the cluster's profile it is asked before each
+# run too, but only by this command are nodes asked. An image has no Slurm: this runs outside of one.
 
 
 localrules:
@@ -10,6 +11,8 @@ rule preflight:
         f"{LOGS}/preflight.log",
     conda:
         ENVIRONMENT
+    container:
+        None
     params:
         config=CONFIG_FILE,
     shell:

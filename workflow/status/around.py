@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from workflow import cells, paths
 from workflow.config import Config
+from workflow.reporting import plots
 from workflow.status.logs import Log, reason_in
 
 
@@ -24,12 +25,19 @@ class DataStanding(NamedTuple):
 
 
 class Made(NamedTuple):
-    """How many of the tables and figures are made, and whether the report is."""
+    """How many of the tables and figures are made, and whether the report is.
+
+    Attributes:
+        figures: the paper's own.
+        plots: the larger ones (`workflow.reporting.plots`).
+    """
 
     tables: int
     of_tables: int
     figures: int
     of_figures: int
+    plots: int
+    of_plots: int
     report: bool
 
 
@@ -41,11 +49,14 @@ def data_standings(config: Config) -> list[DataStanding]:
 def made(config: Config) -> Made:
     """What is made of the runs."""
     tables, figures = cells.made_tables(config), cells.made_figures(config)
+    larger = plots.made_plots(config)
     return Made(
         sum(paths.table(config, key, "html").is_file() for key in tables),
         len(tables),
         sum(paths.figure(config, key, "png").is_file() for key in figures),
         len(figures),
+        sum(paths.plot(config, key, "png").is_file() for key in larger),
+        len(larger),
         (paths.report(config) / "index.html").is_file(),
     )
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-# The end of a log is enough: about a hundred lines.
+# The end of a log is enough, about a hundred lines; a job in Slurm names itself at the beginning.
 TAIL_BYTES = 16384
+HEAD_BYTES = 2048
+_JOB = re.compile(rb"^Slurm job (\d+) on ", re.MULTILINE)
 TRACEBACK = "Traceback (most recent call last):"
 _EPOCH = re.compile(r"epoch (\d+)/(\d+), .* (\d+) s left$")
 # Lines of a job that trains several seeds at a time begin with the seed they are of.
@@ -22,11 +24,17 @@ _SLURM = re.compile(r"(?:slurmstepd|srun): error: (.*)")
 
 
 class Log(NamedTuple):
-    """The end of a log file, and when it was written to last (seconds since 1970)."""
+    """The end of a log file.
+
+    Attributes:
+        changed: when it was written to last, in seconds since 1970.
+        slurm_job: the id of the job that wrote it, if that was in Slurm and says so.
+    """
 
     path: Path
     changed: float
     lines: list[str]
+    slurm_job: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -34,11 +42,14 @@ class Log(NamedTuple):
         try:
             with path.open("rb") as stream:
                 status = os.fstat(stream.fileno())
+                head = stream.read(HEAD_BYTES)
                 stream.seek(max(0, status.st_size - TAIL_BYTES))
-                text = stream.read().decode(errors="replace")
+                tail = stream.read()
         except OSError:
             return None
-        return cls(path, status.st_mtime, text.splitlines())
+        jobs = _JOB.findall(tail) or _JOB.findall(head)
+        lines = tail.decode(errors="replace").splitlines()
+        return cls(path, status.st_mtime, lines, jobs[-1].decode() if jobs else None)
 
 
 class Line(NamedTuple):

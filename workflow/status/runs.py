@@ -36,7 +36,7 @@ class Standing:
         saved: whether there is a state to go on from.
         reason: why it failed; empty if it did not.
         log: of the last job of its step.
-        slurm_job: of that job, where Slurm keeps a log of it.
+        slurm_job: the id of that job, if it was in Slurm; None for a run that is done.
     """
 
     dataset: str
@@ -74,6 +74,11 @@ class _Job(NamedTuple):
     @property
     def changed(self) -> float:
         return max((log.changed for log in (self.log, self.slurm) if log), default=0.0)
+
+    @property
+    def id(self) -> str | None:
+        """Slurm's: of the log that it keeps, which is the younger one, or as the job's log says."""
+        return self.slurm.path.stem if self.slurm else self.log and self.log.slurm_job
 
 
 class _Seen(NamedTuple):
@@ -167,6 +172,7 @@ class _Pair:
     ) -> Standing:
         """The standing of a run that has a record."""
         log = newest_for(self._logs_of(step), seed)
+        said = Log.read(log.path) if log and stand == "failed" else None
         failed_at = (record.get("failure") or {}).get("epoch")
         return Standing(
             *self.run,
@@ -179,6 +185,7 @@ class _Pair:
             jaccard=(record.get("best_validation") or {}).get("ji"),
             reason=reason,
             log=str(log.path) if log else None,
+            slurm_job=said.slurm_job if said else None,
         )
 
     def _step(self, seed: int, trained: bool) -> str:
@@ -240,7 +247,7 @@ class _Pair:
             saved=state is not None,
             reason=reason,
             log=str(log.path) if log else None,
-            slurm_job=seen.job.slurm.path.stem if seen.job.slurm else None,
+            slurm_job=seen.job.id,
         )
 
     def _alive(self, seen: _Seen, others: list[_Seen]) -> bool:

@@ -163,7 +163,8 @@ def _made(made: Made) -> str:
     report = "the report is there" if made.report else "no report yet"
     return (
         f"Made: {made.tables} of {made.of_tables} tables, "
-        f"{made.figures} of {made.of_figures} figures; {report}."
+        f"{made.figures} of {made.of_figures} figures, "
+        f"{made.plots} of {made.of_plots} larger figures; {report}."
     )
 
 

@@ -104,6 +104,17 @@ def test_a_held_job_is_cancelled_once_and_the_user_is_told(tmp_path, monkeypatch
     assert "Slurm job 7 would wait for ever (JobHeldAdmin)" in caplog.text
 
 
+def test_how_a_job_failed_is_told_once(tmp_path, monkeypatch, caplog) -> None:
+    """Of a group of steps the plugin does not say it."""
+    (tmp_path / "squeue").write_text('#!/bin/sh\necho "7|TIMEOUT|None\n8|COMPLETED|None"\n')
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    query = Query()
+    for _ in range(2):
+        asyncio.run(query("squeue --format='%i|%T' --name x", logging.getLogger("test")))
+    assert caplog.messages == ["Slurm job 7 ended as TIMEOUT."]
+
+
 def test_the_plugin_in_use_takes_the_question(monkeypatch) -> None:
     monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)
     assert polling.install(plugin)

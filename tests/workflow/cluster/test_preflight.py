@@ -28,7 +28,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("sbatch", "scancel", "squeue"):
+        for name in ("sbatch", "scancel", "squeue", "srun"):
             self.command(name, "exit 0")
         self.command("sinfo", f"printf '{SINFO}'")
         self.command("scontrol", "echo 'MinJobAge = 300 sec'")
@@ -127,6 +127,19 @@ def test_a_full_disk_is_noticed(cluster, config, monkeypatch) -> None:
     (finding,) = preflight(config, GOOD, Path("/shared/user/tree"))
     needed = sum(make_bill(config, known_device("A100"), gpus=1).disk.values())
     assert finding.what == f"1 GB are free, and {needed / 1e9:.0f} GB or more will be written"
+
+
+def test_a_small_quota_is_noticed(cluster, config) -> None:
+    cluster.command("df", "echo Filesystem; echo 'server:/home 1 1 1 1% /home'")
+    usage = "server:/home 900000* 1000000 1200000 6days 5 0 0\n/dev/sda1 1 2 3 4 5 6"
+    cluster.command("quota", f"printf 'Disk quotas for user\n Filesystem\n{usage}\n'; exit 1")
+    assert found(config) == {"quota": False}
+    (finding,) = preflight(config, GOOD, Path("/shared/user/tree"))
+    assert finding.what.startswith("your quota leaves 0 GB where results go, and ")
+    for limits in ("0 0", "999999999 999999999"):
+        usage = f"server:/home 900000 {limits} 0 5 0 0\n/dev/sda1 1 2 3 4 5 6"
+        cluster.command("quota", f"printf '{usage}\n'")
+        assert found(config) == {}
 
 
 def test_a_host_without_internet_stops_where_data_are_downloaded(

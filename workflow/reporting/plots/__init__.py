@@ -155,7 +155,7 @@ def plot_fingerprint(config: Config, key: str) -> str:
 
 
 def _of_results(config: Config) -> list[str]:
-    return [key for key in cells.made_tables(config) if config.tables[key].kind == "results"]
+    return cells.made_tables(config, kind="results")
 
 
 def is_comparison(config: Config, key: str) -> bool:
