@@ -28,18 +28,14 @@ from tests.workspace import copy_tree, environment
 # A small network: its state is saved after every step, so that a fault never comes too early; steps
 # for a minute, as Slurm looks at time limits twice a minute.
 METHOD, TABLE, STEPS = "unetpp", "table_VII", 60
-CONFIG = (
-    "--config",
-    "preset=smoke",
-    f"select={{datasets: [isic2017], methods: [{METHOD}]}}",
-    f"training={{epochs: 1000, max_steps: {STEPS}, batch_size: 4, save_seconds: 0, threads: 1}}",
-)
+# Another method of that table, whose loss is not finite after one step.
+DIVERGING = "efficientnet"
 STATES = f"results/smoke/state/isic2017/{METHOD}"
 PREPARED = ("results/smoke/data/isic2017/gates.json", "results/smoke/data/isic2017/manifest.json")
 SAID = re.compile(
     r"Slurm job \d+ ended as \w+|has not answered for \d+ minutes|would wait for ever \([^)]*\)"
     r"|preemption occured|The last run was killed|of a run that was killed were still in the queue"
-    r"|state could not be saved"
+    r"|state could not be saved|\d+ runs: .*"
 )
 SECONDS = 900
 # In the comment of a job that trains; see `chains` of workflow/rules/cluster.smk.
@@ -63,6 +59,7 @@ class Fault(NamedTuple):
         site: what is in slurm/site.yaml.
         kills: whether Snakemake itself is killed, and started again at once.
         accounting: whether Slurm keeps accounts, which `sacct` is asked for.
+        diverges: whether another method is trained, too, and diverges.
         disk: MB of a disk of their own for the states of training; None for the folder's disk.
     """
 
@@ -71,6 +68,7 @@ class Fault(NamedTuple):
     site: str = ""
     kills: bool = False
     accounting: bool = False
+    diverges: bool = False
     disk: int | None = None
 
 
@@ -133,6 +131,7 @@ FAULTS = {
     ),
     "preempt-requeue": Fault(_preempt, site="partition: scav\n"),
     "preempt-cancel": Fault(_preempt, site="partition: scavc\n"),
+    "diverges": Fault(diverges=True),
     "disk-full": Fault(_fill_disk, disk=1500),
     "sacct-down": Fault(
         _restart_accounting, arguments=("--slurm-status-command=sacct",), accounting=True
@@ -166,9 +165,21 @@ def main() -> int:
     return int(not all(same))
 
 
+def _config(diverges: bool = False) -> list[str]:
+    """What the runs are of, as arguments of Snakemake."""
+    methods = f"{METHOD}, {DIVERGING}" if diverges else METHOD
+    steps = f"epochs: 1000, max_steps: {STEPS}, batch_size: 4, save_seconds: 0, threads: 1"
+    config = [f"select={{datasets: [isic2017], methods: [{methods}]}}", f"training={{{steps}}}"]
+    if diverges:
+        config.append(f"methods={{{DIVERGING}: {{training: {{learning_rate: 1.0e+30}}}}}}")
+    return ["--config", "preset=smoke", *config]
+
+
 def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     found = run(prepared, folder, FAULTS[case])
     same = found.tables == whole.tables
+    if FAULTS[case].diverges:  # the other method's row is new; its own is to be the same
+        same = _rows(found) == _rows(whole) != []
     line = (
         f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times"
     )
@@ -177,9 +188,25 @@ def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     return same
 
 
+def _rows(outcome: Outcome) -> list[bytes]:
+    """The lines of the table that are of the method which trains in all cases."""
+    lines = outcome.tables.get(f"{TABLE}.csv", b"").splitlines()
+    return [line for line in lines if METHOD.encode() in line]
+
+
 def _local(folder: Path) -> None:
     """Prepare the data without Slurm, once for all cases."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", *CONFIG, "--"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--quiet",
+        "all",
+        *_config(),
+        "--",
+    ]
     subprocess.run(
         [*command, *PREPARED], cwd=folder, env=environment(), check=True, stdout=sys.stderr
     )
@@ -254,7 +281,8 @@ def _run(folder: Path, fault: Fault) -> Outcome:
 
 def _start(folder: Path, fault: Fault, log: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
-    command += ["--profile", "slurm", "--latency-wait=5", *CONFIG, *fault.arguments, "--"]
+    command += ["--profile", "slurm", "--latency-wait=5", *_config(fault.diverges)]
+    command += [*fault.arguments, "--"]
     with log.open("a") as stream:
         return subprocess.Popen(
             [*command, TABLE],

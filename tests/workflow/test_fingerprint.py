@@ -123,7 +123,7 @@ def test_training_rests_on_the_loss_and_the_network_but_not_on_wording():
     network = fingerprint.closure("resformer.model")
     assert {"resformer.blocks", "resformer.attention", "resformer.initialisation"} <= network
     for module in fingerprint.NOT_HASHED:
-        assert fingerprint._file(module) is not None, f"{module} is gone"
+        assert fingerprint._read(module) is not None, f"{module} is gone"
 
 
 # ---- values: each test compares all runs of the paper's preset
