@@ -10,6 +10,8 @@ missing.
 
 import argparse
 import contextlib
+import csv
+import io
 import os
 import re
 import shutil
@@ -37,6 +39,7 @@ SAID = re.compile(
     r"|preemption occured|The last run was killed|of a run that was killed were still in the queue"
     r"|state could not be saved|\d+ runs: .*"
 )
+NUMBERS = ("metric", "state", "mean", "sd", "low", "high")
 SECONDS = 900
 # In the comment of a job that trains; see `chains` of workflow/rules/cluster.smk.
 TRAINS = f"run_isic2017_{METHOD}"
@@ -178,7 +181,7 @@ def _config(diverges: bool = False) -> list[str]:
 def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     found = run(prepared, folder, FAULTS[case])
     same = found.tables == whole.tables
-    if FAULTS[case].diverges:  # the other method's row is new; its own is to be the same
+    if FAULTS[case].diverges:  # there is another row, too
         same = _rows(found) == _rows(whole) != []
     line = (
         f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times"
@@ -188,10 +191,11 @@ def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     return same
 
 
-def _rows(outcome: Outcome) -> list[bytes]:
-    """The lines of the table that are of the method which trains in all cases."""
-    lines = outcome.tables.get(f"{TABLE}.csv", b"").splitlines()
-    return [line for line in lines if METHOD.encode() in line]
+def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    """The numbers of the method that trains in all cases, but for its place among others."""
+    text = outcome.tables.get(f"{TABLE}.csv", b"").decode()
+    lines = [line for line in csv.DictReader(io.StringIO(text)) if line["method"] == METHOD]
+    return [tuple(line[name] for name in NUMBERS) for line in lines if line["state"] == "value"]
 
 
 def _local(folder: Path) -> None:
