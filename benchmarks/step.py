@@ -4,6 +4,7 @@ Prints, all measured in this one run and on whatever device the configuration ch
   machine     rates of matrix products and of copies, and the number format
   step        the engine against a plain implementation (`plain.py`): steps of both alternate; times
               are medians, and the ratio is the median of the turns' ratios
+  memory      what both leave to the system: clearing pages of memory, above all
   strict      what `determinism: strict` costs against `fast`, in the same turns
   phases      where a step of the engine goes
   roofline    FLOPs and bytes that a step needs, what they would take, and what is reached
@@ -47,13 +48,19 @@ TARGET = {"cpu": 3.0, "cuda": 4.0}
 TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (1e-2, 5e-2)}
 AGREEMENT_RATE, AGREEMENT_SIZE = 1e-5, 64
 PROFILED = 3  # steps, of which the first is not counted
+WARMING = 3  # turns that are not counted: by then a process has the memory that a step needs
 
 
 class Times(NamedTuple):
-    """Seconds of steps on the clock, and of the processor, turn by turn."""
+    """Seconds of steps, turn by turn; see `Cost`."""
 
     wall: list[float]
     processor: list[float]
+    system: list[float]
+
+    def in_system(self) -> float:
+        """Share of the processor's time that the system took, to clear memory above all."""
+        return sum(self.system) / sum(self.processor)
 
 
 class Phases(Profile):
@@ -91,14 +98,14 @@ def wait_for(device: torch.device) -> None:
 
 
 def timed(work: Mapping[str, Callable[[], Cost]], steps: int) -> dict[str, Times]:
-    """Some steps of each, taking turns; the first of each is not counted."""
-    times = {name: Times([], []) for name in work}
-    for turn in range(steps + 1):
+    """Some steps of each, taking turns, after some that are not counted."""
+    times = {name: Times([], [], []) for name in work}
+    for turn in range(WARMING + steps):
         for name, step in work.items():
             cost = step()
-            if turn:
-                times[name].wall.append(cost.wall)
-                times[name].processor.append(cost.processor)
+            if turn >= WARMING:
+                for kind, seconds in zip(times[name], cost, strict=True):
+                    kind.append(seconds)
     return times
 
 
@@ -208,6 +215,8 @@ def print_step(case: Case, times: dict[str, Times], kind: str) -> None:
         f"{median(slow.wall) * 1e3:.0f} ms, engine {median(strict.wall) * 1e3:.0f} ms, "
         f"{faster:.2f} times as fast (processor time {ratio(slow.processor, strict.processor):.2f})"
         f"; target {target:.0f}: {'met' if faster >= target else 'not met'}\n"
+        f"memory      the system takes {slow.in_system():.1%} of plain's processor time, and "
+        f"{strict.in_system():.1%} of the engine's, which keeps the memory that it frees\n"
         f"strict      {median(strict.wall) * 1e3:.0f} ms, fast {median(fast.wall) * 1e3:.0f} ms: "
         f"strict costs {ratio(strict.wall, fast.wall) - 1:+.1%}"
     )
@@ -287,7 +296,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="images of 64 pixels, few steps")
     parser.add_argument("--sizes", type=int, nargs="*", choices=SIZES, default=[224, 512])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--steps", type=int, default=5, help="of each, one more is not counted")
+    parser.add_argument("--steps", type=int, default=5, help="of each that are counted")
     parser.add_argument("--agreement", type=int, default=50, help="steps to compare losses over")
     return parser
 
