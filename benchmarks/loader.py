@@ -8,9 +8,11 @@ Prints, all measured in this one run, on whatever device the configuration choos
   limit       bytes that the engine has to move per image, and what they would take at the rate of
               a plain copy
 Portions of both take turns, and the fastest of each counts, because a busy machine disturbs the
-others. Processor time, which other jobs disturb least, is that of this process, so it is given
-where there are no workers. Files have just been written, so the standard loader never waits for a
-disk. Images are the real ones where `../shared/data` has them, else phantoms.
+others. Batches that workers made before a portion began are not counted, and the next portion
+begins when they have made new ones: neither is a gift, and neither disturbs the engine. Processor
+time, which other jobs disturb least, is that of this process, so it is given where there are no
+workers. Files have just been written, so the standard loader never waits for a disk. Images are the
+real ones where `../shared/data` has them, else phantoms.
 """
 
 import argparse
@@ -32,13 +34,13 @@ from benchmarks.data import _tiles
 from benchmarks.plain import PngImages
 from benchmarks.roofline import measure
 from workflow.config import load_config
-from workflow.device import choose_device, computing
+from workflow.device import available_cpus, choose_device, computing
 from workflow.images import DeviceImages
 from workflow.protocol import Augmentation
 from workflow.training.augmentation import augment, draw_motions
 
 TARGET = 10.0
-WORKERS = (0, 1, 2)
+PREFETCHED = 2  # batches that each worker makes before it is asked to; a DataLoader's default
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -84,6 +86,7 @@ def standard(files: PngFiles, batch: int, workers: int, device: torch.device) ->
         shuffle=True,
         num_workers=workers,
         persistent_workers=workers > 0,
+        prefetch_factor=PREFETCHED if workers else None,
         pin_memory=device.type == "cuda",
         drop_last=True,
     )
@@ -106,6 +109,13 @@ def engine(images: DeviceImages, batch: int, augmentation: Augmentation) -> Iter
             yield len(given.images)
 
 
+class Source(NamedTuple):
+    """Where batches come from, and how many of them may lie ready, or be made, unasked."""
+
+    batches: Iterator[int]
+    ready: int = 0
+
+
 class Rate(NamedTuple):
     """Images per second of the clock, and per second that this process has a processor."""
 
@@ -114,23 +124,27 @@ class Rate(NamedTuple):
 
 
 def rates(
-    paths: dict[str, Iterator[int]], device: torch.device, count: int, rounds: int
+    sources: dict[str, Source], device: torch.device, count: int, rounds: int
 ) -> dict[str, Rate]:
     """The rates of each: the fastest of some portions of `count` images, in turns."""
-    best = dict.fromkeys(paths, Rate(0.0, 0.0))
+    best = dict.fromkeys(sources, Rate(0.0, 0.0))
     for number in range(rounds + 1):
-        for name, batches in paths.items():
+        for name, (batches, ready) in sources.items():
+            for _ in range(ready):
+                next(batches)
             start, busy, done = time.perf_counter(), time.process_time(), 0
             # Many times more of what is many times faster, so that each is measured as long.
             while done < count or time.perf_counter() - start < 0.2:
                 done += next(batches)
             if device.type == "cuda":
                 torch.cuda.synchronize()
+            spent = (time.perf_counter() - start, time.process_time() - busy)
             if number:  # the first starts the workers
-                spent = (time.perf_counter() - start, time.process_time() - busy)
                 best[name] = Rate(
                     *(max(b, done / s) for b, s in zip(best[name], spent, strict=True))
                 )
+            # As long as the workers may need to make their batches anew, and half of that more.
+            time.sleep(1.5 * ready * next(batches) * spent[0] / done if ready else 0)
     return best
 
 
@@ -159,29 +173,28 @@ def moved_bytes(images: DeviceImages) -> int:
 
 def compare(size: int, channels: int, count: int, rounds: int) -> float:
     """Measure one size and print it; returns the ratio to the fastest standard loader."""
-    config = load_config()
+    config = load_config(overrides={"training": {"threads": available_cpus()}})
     training = config.training_for("isic2017", "resformer_par")
     device, batch = choose_device(training), training.batch_size
     with tempfile.TemporaryDirectory() as scratch, computing(training):
-        folder = Path(scratch)
+        folder, threads = Path(scratch), torch.get_num_threads()
         pixels, masks, kind = sample(size, channels, count, folder)
         labels = torch.eye(3).repeat(count, 1)[:count]
         files = PngFiles(folder, pixels, masks, labels, training.augmentation)
         host = DeviceImages(pixels, masks, labels.to(device), 255.0, device)
         near = DeviceImages(pixels.to(device), masks.to(device), labels.to(device), 255.0)
-        paths: dict[str, Iterator[int]] = {
-            f"standard, {w} workers": standard(files, batch, w, device) for w in WORKERS
+        sources = {
+            f"standard, {w} workers": Source(standard(files, batch, w, device), PREFETCHED * w)
+            for w in sorted({0, 1, 2, available_cpus()})
         }
-        paths["engine"] = engine(near, batch, training.augmentation)
+        sources["engine"] = Source(engine(near, batch, training.augmentation))
         if device.type != "cpu":
-            paths["engine, host memory"] = engine(host, batch, training.augmentation)
-        found = rates(paths, device, max(batch, count // 2), rounds)
+            sources["engine, host memory"] = Source(engine(host, batch, training.augmentation))
+        found = rates(sources, device, max(batch, count // 2), rounds)
         bound = measure(device).bandwidth / moved_bytes(near)
     alone, mine = found["standard, 0 workers"].processor, found["engine"].processor
     best = max(rate.clock for name, rate in found.items() if name.startswith("standard"))
-    print(
-        f"{size} x {size}, {channels} channels, {kind}, {device}, {torch.get_num_threads()} threads"
-    )
+    print(f"{size} x {size}, {channels} channels, {kind}, {device}, {threads} threads")
     for name, rate in found.items():
         print(
             f"  {name:<24}{rate.clock:>10.0f} images/s{rate.clock / best:>9.1f} x the best standard"
