@@ -42,6 +42,12 @@ def notify(site: Site, title: str, text: str) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def mailer() -> str | None:
+    """The program that takes this host's mail, `mail` or `sendmail`; None if it has neither."""
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *SENDMAIL_FOLDERS])
+    return shutil.which("mail") or shutil.which("sendmail", path=folders)
+
+
 def _post(url: str, text: str) -> str | None:
     """Post a text in the form that chat services take; why that failed, if it did."""
     request = urllib.request.Request(
@@ -70,16 +76,16 @@ def _post(url: str, text: str) -> str | None:
 
 def _mail(address: str, title: str, text: str) -> str | None:
     """Hand a message to the host's own mail; why that failed, if it did."""
-    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *SENDMAIL_FOLDERS])
-    if mail := shutil.which("mail"):
-        command, given = [mail, "-s", title, address], text.encode()
-    elif sendmail := shutil.which("sendmail", path=folders):
+    program = mailer()
+    if program is None:
+        return f"{FILE}: mail: this host has neither `mail` nor `sendmail`; use a webhook"
+    if Path(program).name == "mail":
+        command, given = [program, "-s", title, address], text.encode()
+    else:
         message = EmailMessage()
         message["To"], message["Subject"] = address, title
         message.set_content(text)
-        command, given = [sendmail, "-i", "-t"], message.as_bytes()
-    else:
-        return f"{FILE}: mail: this host has neither `mail` nor `sendmail`; use a webhook"
+        command, given = [program, "-i", "-t"], message.as_bytes()
     try:
         done = subprocess.run(command, input=given, capture_output=True, timeout=SECONDS)
         said = done.stderr.decode(errors="replace").strip().splitlines()

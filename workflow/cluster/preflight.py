@@ -17,6 +17,7 @@ from pathlib import Path
 from workflow import cells, paths
 from workflow.cluster import node
 from workflow.cluster.findings import Cluster, Finding, answers, output
+from workflow.cluster.notify import mailer
 from workflow.cluster.partitions import chosen, partitions
 from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site, load_site
@@ -241,6 +242,17 @@ def _internet(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
+def _mail(cluster: Cluster) -> Iterator[Finding]:
+    if cluster.site.mail and not mailer():
+        yield Finding(
+            "mail",
+            False,
+            f"{FILE} has mail, and this host has neither `mail` nor `sendmail`",
+            "nobody would be told how the run ended",
+            "Use a webhook, or start the run from a host that sends mail",
+        )
+
+
 CHECKS: tuple[Callable[[Cluster], Iterator[Finding]], ...] = (
     _commands,
     _controller,
@@ -252,6 +264,7 @@ CHECKS: tuple[Callable[[Cluster], Iterator[Finding]], ...] = (
     _disk,
     _quota,
     _internet,
+    _mail,
 )
 
 

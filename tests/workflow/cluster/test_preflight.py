@@ -152,5 +152,13 @@ def test_a_host_without_internet_stops_where_data_are_downloaded(
     assert found(config) == {}
 
 
+def test_mail_without_a_program_that_sends_it_is_noticed(cluster, config, monkeypatch) -> None:
+    monkeypatch.setattr("workflow.cluster.notify.SENDMAIL_FOLDERS", ())
+    site = GOOD.model_copy(update={"mail": "me@example.org"})
+    assert found(config, site) == {"mail": False}
+    cluster.command("sendmail", "exit 0")
+    assert found(config, site) == {}
+
+
 def test_a_finding_can_be_overruled(cluster, config) -> None:
     assert found(config, Site(ignore=("gpu",))) == {"gpu": False}
