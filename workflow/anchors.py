@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-import yaml
 from pydantic import Field
 from torch import nn
 
 from workflow.config_sections import Method
+from workflow.files import read_yaml
 from workflow.methods import build_network
 from workflow.protocol import Positive, Section
 
@@ -85,7 +85,7 @@ def load_anchors(method: str) -> Anchors | None:
     file = FOLDER / f"{method}.yaml"
     if not file.is_file():
         return None
-    return Anchors.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return Anchors.model_validate(read_yaml(file))
 
 
 def on_meta(entry: Method, case: Case) -> nn.Module:

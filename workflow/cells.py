@@ -134,8 +134,9 @@ def made_figures(config: Config) -> list[str]:
 
 def dataset_rows(config: Config, table: str) -> list[str]:
     """The data sets a summary table (kind `datasets`) describes."""
-    used = {run.dataset for run in _result_runs(config)}
-    return [name for name in config.tables[table].datasets if name in used]
+    listed = config.tables[table].datasets
+    used = {run.dataset for run in _result_runs(config)} if listed else set()
+    return [name for name in listed if name in used]
 
 
 def chosen_datasets(config: Config) -> list[str]:

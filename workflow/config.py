@@ -26,6 +26,7 @@ from workflow.config_sections import (
     Statistics,
     Table,
 )
+from workflow.files import read_yaml
 from workflow.protocol import Section, Training, overlaid
 
 
@@ -109,7 +110,7 @@ def load_raw(
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; run from the repository root")
     try:
-        base = yaml.safe_load(path.read_text(encoding="utf-8"))
+        base = read_yaml(path)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(base, dict):

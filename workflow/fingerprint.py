@@ -5,17 +5,17 @@ its syntax tree without docstrings, so a comment or a formatting change re-train
 changed helper module, which Snakemake alone would not notice, does.
 """
 
-import ast
 import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from workflow import cells, raw_files
 from workflow.config import Config
 from workflow.files import sha256
 from workflow.reporting.notices import notices
+from workflow.syntax import Code, Parsed
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workflow", "resformer", "baselines")
@@ -38,12 +38,14 @@ NOT_HASHED = {
     "workflow.provenance",
     "workflow.raw_files",
     "workflow.step",
+    "workflow.syntax",
     "workflow.training.interruption",
     "workflow.training.profiling",
     "workflow.training.record",
     "workflow.training.state",
     "workflow.training.together",
 }
+_PARSED = Parsed()
 # Keys of `evaluation` that decide what is counted; the others decide what is made of the counts.
 MEASURED = {"resolution", "boundary"}
 # Keys of `training` that choose where and in what portions a run is computed, not what.
@@ -244,6 +246,7 @@ def digest(values: Any, *modules: str) -> str:
 def code_hash(module: str) -> str:
     """Hash of a module and of everything in this repository that it rests on."""
     trees = {name: code.tree for name in sorted(closure(module)) if (code := _read(name))}
+    _PARSED.keep()
     return hashlib.sha256(json.dumps(trees).encode()).hexdigest()
 
 
@@ -255,20 +258,8 @@ def closure(module: str) -> set[str]:
         name = waiting.pop()
         if name not in found and name not in NOT_HASHED and (code := _read(name)) is not None:
             found.add(name)
-            waiting.extend(code.imports)
+            waiting.extend(n for n in code.imports if n.partition(".")[0] in PACKAGES)
     return found
-
-
-class Code(NamedTuple):
-    """A module of this repository.
-
-    Attributes:
-        tree: hash of its syntax tree without docstrings.
-        imports: names from this repository that it imports, which may be modules or parts of them.
-    """
-
-    tree: str
-    imports: list[str]
 
 
 @cache
@@ -277,17 +268,4 @@ def _read(module: str) -> Code | None:
     stem = ROOT / module.replace(".", "/")
     candidates = (stem.with_suffix(".py"), stem / "__init__.py")
     file = next((file for file in candidates if file.is_file()), None)
-    if file is None:
-        return None
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    names: list[str] = []
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, documented) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    ours = [name for name in names if name.partition(".")[0] in PACKAGES]
-    return Code(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours)
+    return _PARSED[file.read_text(encoding="utf-8")] if file else None

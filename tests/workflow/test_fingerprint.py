@@ -34,6 +34,7 @@ def pack(tmp_path, monkeypatch):
     for name, text in SOURCES.items():
         (tmp_path / "pack" / f"{name}.py").write_text(text)
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(fingerprint, "PACKAGES", ("pack",))
     monkeypatch.setattr(fingerprint, "NOT_HASHED", {"pack.plumbing"})
     forget()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from workflow.cluster.partitions import Partition, chosen
 from workflow.config_errors import ConfigError
+from workflow.files import read_yaml
 
 FILE = Path("slurm/site.yaml")
 # Sent to the job's step so many seconds before Slurm ends it; training then saves and stops.
@@ -93,7 +94,7 @@ def load_site(file: Path = FILE) -> Site:
     if not file.is_file():
         return Site()
     try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        given = read_yaml(file) or {}
         return Site.model_validate(given)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {error}") from None

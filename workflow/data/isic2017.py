@@ -19,6 +19,7 @@ from workflow.config_data import Dataset
 from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.errors import DataError
 from workflow.data.source import RawImage, Row
+from workflow.files import read_yaml
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
 DIAGNOSES = ("melanoma", "seborrheic_keratosis", "nevus")
@@ -183,7 +184,7 @@ def _check_counts(files: dict[str, _Files], record: Path, root: Path) -> None:
         found[entry.part].update({"images": 1, "masks": int(entry.mask is not None)})
         found[entry.part].update(entry.diagnosis)
     try:
-        known = yaml.safe_load(record.read_text(encoding="utf-8"))["counts"]
+        known = read_yaml(record)["counts"]
         wrong = [
             f"{PARTS[part]} {kind}: found {found[part][kind]}, on record {count}"
             for part, counts in known.items()

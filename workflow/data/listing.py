@@ -14,7 +14,7 @@ from workflow.config import Config
 from workflow.data.errors import DataError
 from workflow.data.unpack import archives, unpack
 from workflow.data.workers import Progress, each, usable_threads
-from workflow.files import sha256, write_json
+from workflow.files import read_yaml, sha256, write_json
 from workflow.raw_files import Stat, find_files, name_of, raw_roots, remember, watched
 
 
@@ -80,7 +80,7 @@ def recorded_sums(config: Config, source: str) -> dict[str, str]:
     if record is None or config.data.origin == "phantom":
         return {}
     try:
-        files = yaml.safe_load(Path(record).read_text(encoding="utf-8"))["files"]
+        files = read_yaml(Path(record))["files"]
         return {str(name): str(digest) for name, digest in files.items()}
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise DataError(

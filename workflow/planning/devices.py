@@ -4,13 +4,12 @@ A calibration (see `calibrate`) is kept in the user's cache folder, one file per
 for every preset. Without one, a network is assumed to reach a share of the device's peak.
 """
 
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workflow.config_errors import ConfigError, unknown
-from workflow.files import read_json, write_json
+from workflow.files import cache_folder, read_json, write_json
 
 # Name -> (TFLOP/s of tensor cores in bf16, or fp16 on V100 and T4, which have no bf16; without
 # sparsity, sums in float32; memory in GB). From NVIDIA's data sheets of these products; of RTX 3090
@@ -92,11 +91,6 @@ def known_device(name: str) -> Device:
         f"--device: {unknown(name, KNOWN)}. For any other, run "
         "`python -m workflow.plan --calibrate` on it"
     )
-
-
-def cache_folder() -> Path:
-    """Where what was measured and counted here is kept: of the user, not of a preset."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resformer"
 
 
 def folder() -> Path:

@@ -4,13 +4,11 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from workflow import paths
 from workflow.config import Config
 from workflow.config_data import Dataset, kfold_of
 from workflow.config_errors import ConfigError
-from workflow.files import read_json
+from workflow.files import read_json, read_yaml
 
 # B-scans of a phantom volume, as most real volumes have them.
 PHANTOM_SLICES = {"Cirrus": 128, "Spectralis": 49, "Topcon": 128}
@@ -66,7 +64,7 @@ def _isic(config: Config, definition: Dataset) -> Images:
         return _counted({row["id"]: 1 for row in rows}, definition.split)
     if config.data.isic2017_record is None:
         return Images(2000, 150, 600, "roughly")
-    counts = yaml.safe_load(Path(config.data.isic2017_record).read_text())["counts"]
+    counts = read_yaml(Path(config.data.isic2017_record))["counts"]
     return _images({name: of_split["images"] for name, of_split in counts.items()}, "on record")
 
 

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 from workflow.cells import runs
 from workflow.config import Config, load_config
-from workflow.files import read_json, replacing, write_json
+from workflow.files import cache_folder, read_json, replacing, write_json
 from workflow.fingerprint import digest
-from workflow.planning.devices import cache_folder
 
 FILE = Path(__file__).with_name("networks.csv")
 
