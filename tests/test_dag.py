@@ -190,8 +190,12 @@ def test_one_table_needs_only_its_own_runs(finished: Path) -> None:
 
 
 def test_the_cluster_profile_chooses_the_paper(finished: Path) -> None:
-    planned = jobs(snakemake(finished, "-n", "--profile", "slurm").stdout)
-    assert planned["train_seed4"] == 97
+    said = snakemake(finished, "-n", "--profile", "slurm").stdout
+    assert jobs(said)["train_seed4"] == 97
+    assert "591 jobs for Slurm" in said
+    (runs,) = [line.split() for line in said.splitlines() if "train, evaluate" in line]
+    assert runs[:5] == ["485", "train,", "evaluate", "1", "4"]
+    assert "for Slurm" not in snakemake(finished, "-n").stdout
 
 
 @pytest.mark.parametrize(

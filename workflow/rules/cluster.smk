@@ -53,6 +53,30 @@ def chains():
     return found
 
 
+def tell_submission():
+    """At the end of a dry run, say which jobs Slurm would be given."""
+    if not workflow.dryrun or workflow.dag is None:
+        return
+    from workflow.cluster.submission import Step, submission
+
+    needed = set(workflow.dag.needrun_jobs(exclude_finished=False))
+    steps = [
+        Step(
+            job.rule.name,
+            job.group,
+            # `job.is_local` is true of all in a dry run.
+            job.rule.norun or job.rule.name in workflow._localrules,
+            gpus=job.resources.get("gpu", 0),
+            cpus=job.resources.get("cpus_per_task", job.threads),
+            memory=job.resources.mem_mb,
+            minutes=job.resources.runtime,
+        )
+        for layer in workflow.dag.toposorted(needed)
+        for job in layer
+    ]
+    sys.stdout.write(f"{submission(steps, workflow.resource_settings.nodes)}\n")
+
+
 def place(one):
     """Give a rule what this cluster needs; what the command line gives stays."""
     gpu = bool(one.resources["gpu"].value) if "gpu" in one.resources else False
@@ -76,6 +100,8 @@ def place(one):
 
 
 if ON_CLUSTER:
+    import atexit
+    import sys
     from functools import partial
 
     from workflow.cluster.partitions import partitions
@@ -94,6 +120,7 @@ if ON_CLUSTER:
     MINUTES = to_train(CONFIG, device_of(SITE.gpu_model))
     for one in workflow.rules:
         place(one)
+    atexit.register(tell_submission)  # Snakemake has no hook for dry runs
 
     import snakemake_executor_plugin_slurm
 

@@ -1,0 +1,105 @@
+"""What a dry run says at its end: the jobs that Slurm would be given, kind by kind.
+
+Snakemake lists steps, by the thousand; several of them are one job of Slurm's.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from workflow.status.jobs import seeds_of
+
+HEADER = ("jobs", "steps", "GPUs", "CPUs", "memory", "time limit")
+
+
+class Step(NamedTuple):
+    """A step that is to be done.
+
+    Attributes:
+        group: those of a group are one job, one after the other; None for a job of its own.
+        local: it is done on this host.
+        memory: in MB.
+        minutes: its share of the job's time limit.
+    """
+
+    rule: str
+    group: str | None
+    local: bool
+    gpus: int
+    cpus: int
+    memory: int
+    minutes: int
+
+
+class Submitted(NamedTuple):
+    """A job of Slurm's."""
+
+    steps: tuple[str, ...]
+    gpus: int
+    cpus: int
+    memory: int
+    minutes: int
+
+
+def submission(steps: Sequence[Step], most: int) -> str:
+    """Jobs that Slurm would be given for these steps, in the order of their first one.
+
+    Args:
+        steps: that are to be done.
+        most: jobs that are in the queue at a time.
+    """
+    jobs = _jobs([step for step in steps if not step.local])
+    here = list(dict.fromkeys(_name(step.rule) for step in steps if step.local))
+    kinds: dict[tuple[str, ...], list[Submitted]] = {}
+    for job in jobs:
+        kinds.setdefault(job.steps, []).append(job)
+    rows = [HEADER, *(_row(kind, of_kind) for kind, of_kind in kinds.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = [
+        f"{len(jobs)} job{'s' * (len(jobs) != 1)} for Slurm, {most} at most in its queue at a time"
+        + (f"; done on this host: {', '.join(here)}" if here else "")
+    ]
+    for row in rows if jobs else []:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _jobs(steps: Sequence[Step]) -> list[Submitted]:
+    groups: dict[str | int, list[Step]] = {}
+    for number, step in enumerate(steps):
+        groups.setdefault(step.group or number, []).append(step)
+    return [
+        Submitted(
+            tuple(dict.fromkeys(_name(step.rule) for step in group)),
+            max(step.gpus for step in group),
+            max(step.cpus for step in group),
+            max(step.memory for step in group),
+            sum(step.minutes for step in group),
+        )
+        for group in groups.values()
+    ]
+
+
+def _name(rule: str) -> str:
+    """`train` of train_seed0, and `table` of table_II."""
+    step = (seeds_of(rule) or (rule, ()))[0]
+    return step.partition("_")[0]
+
+
+def _row(steps: tuple[str, ...], jobs: Sequence[Submitted]) -> tuple[str, ...]:
+    ranges = (
+        _range([str(job.gpus) for job in sorted(jobs, key=lambda job: job.gpus)]),
+        _range([str(job.cpus) for job in sorted(jobs, key=lambda job: job.cpus)]),
+        _range([f"{job.memory / 1000:g} GB" for job in sorted(jobs, key=lambda job: job.memory)]),
+        _range([_time(job.minutes) for job in sorted(jobs, key=lambda job: job.minutes)]),
+    )
+    return (str(len(jobs)), ", ".join(steps), *ranges)
+
+
+def _time(minutes: int) -> str:
+    return f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def _range(ordered: Sequence[str]) -> str:
+    """The first and the last, or the only one."""
+    return ordered[0] if ordered[0] == ordered[-1] else f"{ordered[0]} to {ordered[-1]}"
