@@ -116,11 +116,12 @@ def test_the_benchmark_prints_every_line():
     assert done.returncode == 0, done.stderr[-4000:]
     lines = done.stdout.splitlines()
     titles = [line.split()[0] for line in lines]
-    parts = ["machine", "step", "strict", "phases", "roofline", "taps"]
+    parts = ["machine", "step", "memory", "strict", "phases", "roofline", "taps"]
     assert titles == [*parts, "agreement", "agreement"]
     assert re.search(r"[\d.]+ times as fast .*; target 3: (not )?met$", lines[1])
-    assert re.search(r"strict costs [+-][\d.]+%$", lines[2])
-    shares = re.findall(r"(\S+) ([\d.]+)%", lines[3])
+    assert len(re.findall(r"takes [\d.]+% of plain's processor time, and [\d.]+%", lines[2])) == 1
+    assert re.search(r"strict costs [+-][\d.]+%$", lines[3])
+    shares = re.findall(r"(\S+) ([\d.]+)%", lines[4])
     names = ["data", "augment", "forward", "loss", "backward+optimiser"]
     assert [name for name, _ in shares] == names
     assert sum(float(share) for _, share in shares) == pytest.approx(100, abs=0.3)

@@ -1,5 +1,6 @@
 """The literal command on a real Slurm: two virtual nodes with two pretended GPUs each."""
 
+import json
 import os
 import re
 import shutil
@@ -121,14 +122,43 @@ def run(folder: Path, watcher: Watcher, *arguments: str) -> str:
     return done.stdout
 
 
+def standings(folder: Path) -> dict[str, tuple[str, str | None]]:
+    """Method -> how its run stands and in which job of Slurm's, as `workflow.status` says."""
+    command = [sys.executable, "-m", "workflow.status", "--json", "results/smoke/config.json"]
+    said = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    return {run["method"]: (run["stand"], run["slurm_job"]) for run in json.loads(said)["runs"]}
+
+
 def test_the_command_makes_a_table_without_accounting(tmp_path) -> None:
-    tree, watcher = copy_tree(tmp_path / "tree"), Watcher()
+    tree = copy_tree(tmp_path / "tree")
+    running: set[tuple[str, str | None]] = set()
+
+    def look(job: dict[str, str]) -> None:
+        if "run_isic2017" in job["Comment"]:
+            found = standings(tree).items()
+            running.update((method, number) for method, (how, number) in found if how == "running")
+
+    watcher = Watcher(look)
     with slurm(accounting=False):
         said = run(tree, watcher, *arguments("resformer_par", "unetpp"), "table_IV", OTHER)
     assert (tree / "results/smoke/tables/table_IV.md").is_file()
     trained = watcher.of("run_isic2017")
     assert len(trained) == 2
     assert all(job["JOB_GRES"] == "gpu:1" for job in trained)
+    # The status was asked for while jobs ran, and knew which run was in which of them: a job's
+    # number stands in its log as soon as its step begins.
+    methods = ("resformer_par", "unetpp")
+    numbers = {
+        (name, job["JobId"]) for job in trained for name in methods if name in job["Comment"]
+    }
+    known = {(method, number) for method, number in running if number}
+    assert known
+    assert known <= numbers
+    assert {method for method, _ in running} <= set(methods)
+    after = standings(tree)
+    assert [after[method][0] for method in methods] == ["done", "trained"]
     assert watcher.shared == []
     # `--cores all` is one processor here: a rule's two must be asked for all the same.
     assert [job["NumCPUs"] for job in watcher.of("data_isic2017")] == ["2"]

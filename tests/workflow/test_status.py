@@ -150,6 +150,10 @@ def test_seeds_that_train_at_the_same_time_fail_apart(tree):
 def test_outputs_say_what_is_done(tree):
     tree.record()
     assert (tree.standing().stand, tree.standing().step) == ("trained", "evaluate")
+    # What a run leaves among its states until it is evaluated says nothing of its evaluation.
+    tree.state()
+    tree.record(folder=paths.state(tree.config, *PAIR, 0) / "abc")
+    assert (tree.standing().stand, tree.standing().step) == ("trained", "evaluate")
     tree.log("evaluate", "", at=NOW)
     assert tree.standing().stand == "running"
     tree.counts()

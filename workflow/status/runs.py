@@ -148,8 +148,10 @@ class _Pair:
             ended = self._ended(seed, left.record, evaluated=False)
             return ended or self._make(seed, "trained", "evaluate", left.record)
         job = self._job(step, seed)
-        if record is not None and job.changed < record["changed"]:
-            job = _Job(None, None, ())  # of a training that has been done again since
+        if record is not None:
+            left = left._replace(changed=0.0)  # what training left is no sign of its evaluation
+            if job.changed < record["changed"]:
+                job = _Job(None, None, ())  # of a training that has been done again since
         lines = job.log.lines if job.log else []
         said = said_of(lines, " ".join(self.run), seed)
         return _Seen(seed, step, record is not None, left, job, said)
