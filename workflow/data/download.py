@@ -31,11 +31,22 @@ WINDOW = 6
 
 @dataclass
 class _Wanted(RemoteFile):
-    """A file and what became of it; `placed` is the MD5 of a wrong file in its place."""
+    """A file and what became of it.
+
+    Attributes:
+        placed: the MD5 of a wrong file in its place.
+        promised: there was space for all of it, which no other file may take.
+    """
 
     outcome: Literal["kept", "fetched", "failed"] | None = None
     reason: str = ""
     placed: str = ""
+    promised: bool = False
+
+    @property
+    def missing(self) -> int:
+        """Bytes still to come, as far as the server said."""
+        return max(0, (self.total or 0) - self.have)
 
 
 def download(
@@ -195,17 +206,23 @@ class _Pool:
         return "fetched"
 
     def _need_space(self, file: _Wanted) -> None:
-        """Make sure that a file and those that are being fetched beside it can be finished."""
+        """Promise a file its space, less what is promised to those fetched beside it.
+
+        A file that does not fit takes nothing from one that does, whichever asks first.
+        """
         with self._space:
-            open_ = [f for f in self._files if f.outcome is None and f.total is not None]
-            missing = sum(max(0, (f.total or 0) - f.have) for f in open_)
+            beside = sum(
+                other.missing
+                for other in self._files
+                if other.promised and other.outcome is None and other is not file
+            )
             free = shutil.disk_usage(self._folder).free
-        if missing > free:
-            mine = max(0, (file.total or 0) - file.have)
+            file.promised = file.missing + beside <= free
+        if not file.promised:
             raise GivenUp(
-                f"{_amount(mine)} are missing, {_amount(missing)} with the files fetched at the "
-                f"same time, but {self._folder.resolve()} has {_amount(free)} of free space; free "
-                "some, or set data.store to another disk"
+                f"{_amount(file.missing)} are missing, {_amount(file.missing + beside)} with the "
+                f"files fetched at the same time, but {self._folder.resolve()} has "
+                f"{_amount(free)} of free space; free some, or set data.store to another disk"
             )
 
 

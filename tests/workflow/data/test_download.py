@@ -411,10 +411,26 @@ def test_files_fetched_at_the_same_time_share_the_space(monkeypatch, tmp_path):
     )
     first.have, done.outcome = 150_000, "fetched"
     pool = module._Pool([first, second, done], tmp_path, HASTY, SimpleNamespace())
+    pool._need_space(first)
     with pytest.raises(transfer.GivenUp, match=r"300\.0 kB are missing, 450\.0 kB with the files"):
         pool._need_space(second)
+    # Nothing is promised to the one that was refused.
+    pool._need_space(first)
     first.have = 250_000
     pool._need_space(second)
+
+
+@pytest.mark.parametrize("order", ["large first", "small first"])
+def test_a_file_that_does_not_fit_keeps_no_other_from_being_fetched(monkeypatch, tmp_path, order):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    large = module._Wanted("large", "", "", tmp_path / "large", total=300_000)
+    small = module._Wanted("small", "", "", tmp_path / "small", total=40)
+    pool = module._Pool([large, small], tmp_path, HASTY, SimpleNamespace())
+    if order == "small first":
+        pool._need_space(small)
+    with pytest.raises(transfer.GivenUp):
+        pool._need_space(large)
+    pool._need_space(small)
 
 
 def test_a_disk_that_fills_up_is_told_and_the_bytes_kept(monkeypatch, store, script, fetch):
