@@ -27,6 +27,7 @@ OUTCOMES = {
 }
 SEEDS = {"ours": [0, 1, 2], "other": [0, 1, 2], "third": [0, 1], "labels": [0, 1], "broken": [0]}
 KEPT = {"ours": [0, 1, 2], "other": [0], "third": [0], "labels": [], "broken": []}
+CALLED = 80  # a label is, from this byte of its probability: not half, so that all are asked
 SEGMENTING = ("ours", "other", "third")
 
 
@@ -54,6 +55,10 @@ class Case:
             shares = [np.minimum(254, np.ceil(2000 * x / (HEIGHT * WIDTH))) for x in (fp, fn)]
             scores.append([dice, *shares])
         return np.moveaxis(np.array(scores), 0, -1).astype(np.uint8)
+
+    def called(self, method, seed):
+        """Which labels a run calls, `[images, labels]`."""
+        return (self.probabilities[method, seed] >= CALLED).astype(np.uint8)
 
     def quality(self, method, seed):
         """Mean Dice of an image, per cent; NaN where no class is."""
@@ -192,5 +197,6 @@ def content(case, title, notice):
         "fp": by_run(case.masks, lambda *run: case.bytes_of(*run)[1]),
         "fn": by_run(case.masks, lambda *run: case.bytes_of(*run)[2]),
         "probabilities": by_run(case.probabilities, lambda *run: case.probabilities[run]),
+        "called": by_run(case.probabilities, lambda *run: case.called(*run)),
         "disagreement": packed(case.disagreement),
     }  # fmt: skip

@@ -140,15 +140,36 @@ def test_bytes_say_what_was_scored(config):
     assert list(skin["dice"]["unetpp"]) == ["1"], "seed 0 failed"
 
 
-def test_no_probability_is_rounded_to_the_other_side(tmp_path):
-    logits = np.array([[-1e-4], [0.0], [1e-4], [-99.0], [99.0]], np.float32)
-    ids = list("abcde")
-    rows = classification_rows(ids, ids, ["wet"], np.zeros((5, 1), np.uint8), logits)
-    write_counts_file(tmp_path / "counts.parquet", [rows])
-    scores = read_scores(tmp_path / "counts.parquet", {name: row for row, name in enumerate(ids)})
+@pytest.mark.parametrize(
+    ("changes", "called"),
+    [
+        # Sigmoids are 0.73 0.88, 0.5 0.5, 0.12 0.27, 0.5001 0.4999.
+        ({}, [[1, 1], [0, 0], [0, 0], [1, 0]]),
+        ({"threshold": 0.8}, [[0, 1], [0, 0], [0, 0], [0, 0]]),
+        ({"threshold": 0.2}, [[1, 1], [1, 1], [0, 1], [1, 1]]),
+        ({"decision": "softmax", "threshold": 0.7}, [[0, 1], [0, 0], [0, 1], [0, 0]]),
+        ({"decision": "argmax"}, [[0, 1], [1, 0], [0, 1], [1, 0]]),
+    ],
+)
+def test_labels_are_called_as_the_tables_count_them(tmp_path, changes, called):
+    evaluation = paper_config().evaluation.model_copy(update=changes)
+    logits = np.array([[1, 2], [0, 0], [-2, -1], [4e-4, -4e-4]], np.float32)
+    ids, file = list("abcd"), tmp_path / "counts.parquet"
+    rows = classification_rows(ids, ids, ["wet", "dry"], np.zeros((4, 2), np.uint8), logits)
+    write_counts_file(file, [rows])
+    places = {"a": 0, "b": 1, "c": 2, "d": 3, "not scored": 4}
+    scores = read_scores(file, places, evaluation)
     assert scores.dice is None
     assert scores.probabilities is not None
-    assert scores.probabilities.ravel().tolist() == [124, 124, 125, 0, 250]
+    assert scores.called is not None
+    assert scores.probabilities.tolist() == [
+        [183, 220],
+        [125, 125],
+        [30, 67],
+        [125, 125],
+        [255, 255],
+    ]
+    assert scores.called.tolist() == [*called, [0, 0]]
 
 
 def test_disagreement_is_of_first_seeds_without_controls(config):

@@ -114,6 +114,17 @@ def test_captions_say_dice_and_probability(chromium, case):
         assert "case-12" in opened.page.locator("#announcer").inner_text()
 
 
+def test_a_label_is_wrong_where_the_run_calls_it_otherwise(chromium, case):
+    wrong = (case.called("labels", 1) != case.truth)[:, 0]
+    at_half = ((case.probabilities["labels", 1] >= 125) != case.truth)[:, 0]
+    for kind in ((True, True), (True, False), (False, True), (False, False)):
+        image = next(k for k in range(IMAGES) if (wrong[k], at_half[k]) == kind)
+        with visit(chromium, case.page, f"i={case.ids[image]}&s=1") as opened:
+            opened.page.wait_for_selector(READY)
+            label = opened.page.locator("[data-method=labels] .label")
+            assert ("wrong" in (label.get_attribute("class") or "").split()) == wrong[image]
+
+
 def test_markup_in_ids_and_titles_is_text(chromium, case):
     with visit(chromium, case.page) as opened:
         page = opened.page

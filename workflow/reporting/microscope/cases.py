@@ -6,7 +6,7 @@ outcomes: {tp, fn, fp: {title, colour, safe}}
 labels:   [{key, title}]
 images:   [{id, group, area: [share of pixels by class], truth: [0 or 1 by label]}]
 methods:  [{key, title, family, tasks, seeds, kept: [seeds with masks], failed: [seeds]}]
-dice, fp, fn, probabilities: {method: {seed: bytes}}, as in `scores.py`
+dice, fp, fn, probabilities, called: {method: {seed: bytes}}, as in `scores.py`
 disagreement: bytes, as in `differences.py`
 """
 
@@ -181,7 +181,7 @@ def _scores(test: TestImages) -> dict[Run, dict[int, Scores]]:
     found: dict[Run, dict[int, Scores]] = {}
     for (run, seed), file in files.items():
         if file.is_file():
-            found.setdefault(run, {})[seed] = read_scores(file, rows)
+            found.setdefault(run, {})[seed] = read_scores(file, rows, test.config.evaluation)
     return found
 
 

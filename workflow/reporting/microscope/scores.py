@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from workflow.config_sections import Evaluation
 from workflow.data.errors import DataError
 from workflow.evaluation.saved import AGAIN, Images, Pixels, read_counts
+from workflow.evaluation.scores import decide
 
-NEVER = 255  # a Dice that does not exist
+NEVER = 255  # a Dice or a probability that does not exist
 PERFECT = 200  # half per cents
 SHARE, MOST = 2000, 254  # a share of the image is in 1/2000, up to 254 of them
 CERTAIN = 250
@@ -30,21 +32,24 @@ class Scores(NamedTuple):
         dice: `[N, n]` in half per cents; 255 where neither the reference nor the method has the
             class, or the image is not scored.
         fp, fn: `[N, n]`, false positive and false negative pixels as a share of the image's.
-        probabilities: `[N, n_cls]` in 1/250.
+        probabilities: `[N, n_cls]`, sigmoids in 1/250; 255 where the image is not scored.
+        called: `[N, n_cls]`, 1 where the tables count the label as predicted.
     """
 
     dice: Bytes | None = None
     fp: Bytes | None = None
     fn: Bytes | None = None
     probabilities: Bytes | None = None
+    called: Bytes | None = None
 
 
-def read_scores(file: Path, rows: Mapping[str, int]) -> Scores:
+def read_scores(file: Path, rows: Mapping[str, int], evaluation: Evaluation) -> Scores:
     """What a counts file says of each image.
 
     Args:
         file: counts.parquet of a run.
         rows: id -> row of the N test images.
+        evaluation: what decides that a label is predicted.
 
     Raises:
         DataError: the file cannot be used, or scores an image that is not in the test split.
@@ -59,8 +64,13 @@ def read_scores(file: Path, rows: Mapping[str, int]) -> Scores:
             *(_placed(x, at, len(rows), 0) for x in (fp, fn)),
         )
     if labels is not None:
-        at, said = _rows(file, labels.images, rows), _probability(labels.logit)
-        scores = scores._replace(probabilities=_placed(said, at, len(rows), 0))
+        at = _rows(file, labels.images, rows)
+        said = np.rint(CERTAIN * expit(labels.logit)).astype(np.uint8)
+        called = decide(labels, evaluation).astype(np.uint8)
+        scores = scores._replace(
+            probabilities=_placed(said, at, len(rows), NEVER),
+            called=_placed(called, at, len(rows), 0),
+        )
     return scores
 
 
@@ -75,12 +85,6 @@ def _of_pixels(pixels: Pixels) -> tuple[Bytes, Bytes, Bytes]:
         return np.minimum(np.ceil(SHARE * wrong / all_pixels), MOST).astype(np.uint8)
 
     return dice.astype(np.uint8), share(fp), share(fn)
-
-
-def _probability(logit: NDArray[np.float64]) -> Bytes:
-    """Sigmoids; rounding takes none from one side of a half to the other."""
-    byte, half = np.rint(CERTAIN * expit(logit)), CERTAIN // 2
-    return np.where(logit > 0, np.maximum(byte, half), np.minimum(byte, half - 1)).astype(np.uint8)
 
 
 def _rows(file: Path, images: Images, rows: Mapping[str, int]) -> NDArray[np.intp]:

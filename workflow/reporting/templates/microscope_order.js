@@ -3,7 +3,7 @@
 window.MICROSCOPE = window.MICROSCOPE || {};
 
 (function (microscope) {
-  const { dice, share, probability, seedOf } = microscope.store;
+  const { dice, share, mislabels, seedOf } = microscope.store;
   const CLIPPED = 254 / 2000; // shares stop here
   const sum = (values) => values.reduce((total, value) => total + value, 0);
 
@@ -41,18 +41,15 @@ window.MICROSCOPE = window.MICROSCOPE || {};
     return !cases.images[image].area[place] && share(cases, "fp", state.m, seed, image, place) > 0;
   }
 
-  function mislabels(cases, state, image) {
+  function labelsWrong(cases, state, image) {
     const seed = seedOf(cases.method.get(state.m), state.s);
-    return cases.images[image].truth.some(function (truth, place) {
-      const said = probability(cases, state.m, seed, image, place);
-      return said !== null && said >= 0.5 !== Boolean(truth);
-    });
+    return cases.labels.some((label, place) => mislabels(cases, state.m, seed, image, place));
   }
 
   const ERRORS = {
     miss: (cases, state, image) => places(cases, state).some((k) => missed(cases, state, image, k) > 0.5),
     alarm: (cases, state, image) => places(cases, state).some((k) => invents(cases, state, image, k)),
-    label: mislabels,
+    label: labelsWrong,
   };
 
   function keeps(cases, state, image) {

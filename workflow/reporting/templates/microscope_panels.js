@@ -60,11 +60,16 @@ window.MICROSCOPE = window.MICROSCOPE || {};
   function labels(cases, method, seed, image) {
     if (has(method.failed, seed)) return [];
     return cases.labels
-      .map((label, place) => ({ label, said: store.probability(cases, method.key, seed, image, place), truth: cases.images[image].truth[place] }))
+      .map((label, place) => ({
+        label,
+        said: store.probability(cases, method.key, seed, image, place),
+        truth: cases.images[image].truth[place],
+        wrong: store.mislabels(cases, method.key, seed, image, place),
+      }))
       .filter((one) => one.said !== null)
-      .map(({ label, said, truth }) => ({
+      .map(({ label, said, truth, wrong }) => ({
         text: `${label.title} ${said.toFixed(2)}, truth ${truth ? "yes" : "no"}`,
-        wrong: said >= 0.5 !== Boolean(truth),
+        wrong,
       }));
   }
 

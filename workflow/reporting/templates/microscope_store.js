@@ -5,7 +5,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
 (function (microscope) {
   const KEPT = 160; // blocks, and decoded masks, held in memory
-  const NEVER = 255; // the byte of a Dice that does not exist
+  const NEVER = 255; // the byte of a Dice, or of a probability, that does not exist
   const loading = new Map();
   const blocks = new Map();
   const decoded = new Map();
@@ -66,7 +66,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
   function prepare(given) {
     const cases = { ...given, disagreement: bytes(given.disagreement) };
-    for (const name of ["dice", "fp", "fn", "probabilities"]) cases[name] = unpack(given[name]);
+    for (const name of ["dice", "fp", "fn", "probabilities", "called"]) cases[name] = unpack(given[name]);
     cases.method = new Map(given.methods.map((method) => [method.key, method]));
     cases.at = new Map(given.images.map((image, i) => [image.id, i]));
     return cases;
@@ -98,7 +98,14 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
   function probability(cases, method, seed, image, place) {
     const byte = read(cases.probabilities, method, seed, image * cases.labels.length + place);
-    return byte === null ? null : byte / 250;
+    return byte === null || byte === NEVER ? null : byte / 250;
+  }
+
+  // Whether a method calls a label that is not there, or does not call one that is.
+  function mislabels(cases, method, seed, image, place) {
+    if (probability(cases, method, seed, image, place) === null) return false;
+    const called = read(cases.called, method, seed, image * cases.labels.length + place);
+    return Boolean(called) !== Boolean(cases.images[image].truth[place]);
   }
 
   // The labels of a mask, row by row: of a method's seed, or of the reference (seed null).
@@ -142,7 +149,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
   const file = (image) => `${String(image).padStart(5, "0")}.webp`;
   microscope.store = {
-    openIndex, openCases, mask, dice, share, probability, seedOf,
+    openIndex, openCases, mask, dice, share, probability, mislabels, seedOf,
     picture: (dataset, image) => `images/${dataset}/pictures/${file(image)}`,
     thumbnail: (dataset, image) => `images/${dataset}/thumbs/${file(image)}`,
   };
