@@ -62,14 +62,22 @@ def augment(images: Tensor, masks: Tensor, motions: Tensor, scale: float) -> tup
     for first in range(0, count, portion):
         part = slice(first, first + portion)
         grid = torch.view_as_real(across[part, None, :] + down[part, :, None])
-        pixels = images[part].float().div_(scale)
-        sampled = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
-        planes = sampled.unbind(1) if sampled.shape[1] == 3 else [sampled[:, 0]] * 3
-        torch.stack(planes, -1, out=moved[part].movedim(1, -1))  # faster than repeating grey
-        values = masks[part].unsqueeze(1).float()
-        nearest = F.grid_sample(values, grid, mode="nearest", align_corners=False)
-        labels[part] = nearest.squeeze(1)
+        _move_masks(masks[part], grid, labels[part])
+        _move_images(images[part], grid, scale, moved[part])
     return moved, labels
+
+
+# Functions, so that what one makes on the way leaves the cache to the next.
+def _move_masks(masks: Tensor, grid: Tensor, moved: Tensor) -> None:
+    values = masks.unsqueeze(1).float()
+    moved.copy_(F.grid_sample(values, grid, mode="nearest", align_corners=False).squeeze(1))
+
+
+def _move_images(images: Tensor, grid: Tensor, scale: float, moved: Tensor) -> None:
+    pixels = images.float().div_(scale)
+    sampled = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
+    planes = sampled.unbind(1) if sampled.shape[1] == 3 else [sampled[:, 0]] * 3
+    torch.stack(planes, -1, out=moved.movedim(1, -1))  # faster than repeating grey
 
 
 def _sources(motions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
