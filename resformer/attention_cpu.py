@@ -6,6 +6,7 @@ one, and the backward pass computes the scores again, a few windows at a time, s
 the processor's cache. The sums run in a fixed order: equal inputs give equal bits.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 # Scores held at a time; 4 MB in float32.
 SCORES = 2**20
+Rows = Tensor | slice
 
 
 def attend(
@@ -33,11 +35,11 @@ def attend(
     Returns:
         ``[B * nW, heads, T, d]``, with a token's heads side by side in memory.
     """
-    kinds = [(torch.arange(len(query)), None)] if regions is None else _kinds(regions, len(query))
+    kinds = [(slice(len(query)), None)] if regions is None else _kinds(regions, len(query))
     return _Attention.apply(query, key, value, bias, kinds)  # pyright: ignore
 
 
-def _kinds(regions: Tensor, count: int) -> list[tuple[Tensor, Tensor | None]]:
+def _kinds(regions: Tensor, count: int) -> list[tuple[Rows, Tensor | None]]:
     """Sort windows by which of their tokens must part; a shifted map has four kinds.
 
     Returns:
@@ -46,12 +48,19 @@ def _kinds(regions: Tensor, count: int) -> list[tuple[Tensor, Tensor | None]]:
     """
     places = torch.arange(count).view(-1, len(regions))
     distinct, kind = regions.unique(dim=0, return_inverse=True)
-    kinds: list[tuple[Tensor, Tensor | None]] = []
+    kinds: list[tuple[Rows, Tensor | None]] = []
     for number, region in enumerate(distinct):
         apart = region[:, None] != region[None, :]
         rows = places[:, kind == number].flatten()
         kinds.append((rows, apart if apart.any() else None))
     return kinds
+
+
+def _parts(rows: Rows, size: int) -> Sequence[Rows]:
+    """Some windows at a time; a slice takes them where they lie, without a copy."""
+    if isinstance(rows, Tensor):
+        return rows.split(size)
+    return [slice(first, first + size) for first in range(0, rows.stop, size)]
 
 
 def _masked(bias: Tensor, apart: Tensor | None) -> Tensor:
@@ -74,7 +83,7 @@ class _Attention(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         bias: Tensor,
-        kinds: list[tuple[Tensor, Tensor | None]],
+        kinds: list[tuple[Rows, Tensor | None]],
     ) -> Tensor:
         if len(kinds) == 1:
             mixed = _fused(query, key, value, _masked(bias, kinds[0][1]))
@@ -100,7 +109,7 @@ class _Attention(torch.autograd.Function):
             scores = _Scores(max(1, min(count, SCORES // tokens**2)), tokens, query.dtype)
             for rows, apart in ctx.kinds:
                 mask = _masked(bias, apart)
-                for part in rows.split(len(scores.weights)):
+                for part in _parts(rows, len(scores.weights)):
                     for head in range(heads):
                         one = (part, head)
                         *three, change = scores.gradients(
