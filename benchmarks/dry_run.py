@@ -2,15 +2,13 @@
 
 Prints the fastest and the median of some runs, which take turns, all measured in this one call:
   imports     Snakemake's command and its Slurm plugin, before a line of ours is read
-  bare        a Snakefile of as many steps and nothing else, all of them read by the last one, with
-              the same profile: what a DAG of this size costs without us
+  bare        as many steps in chains of two, each one job, as of `queue.py`, with the same profile:
+              what a DAG of this size costs without us
   dry run     of this repository: what a user waits for
 No Slurm is needed: nothing is submitted.
 """
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,26 +16,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.queue import WAYS, write_chains
+from tests.workspace import ROOT, environment
+
 TARGET = 5.0
 IMPORTS = "import snakemake.cli, snakemake_executor_plugin_slurm"
-DRY = ("-m", "snakemake", "-n", "--cores", "all", "--profile", "slurm")
-# As in this repository, two steps of a run are one job.
-SNAKEFILE = """
-rule all:
-    input: expand("evaluated/{n}", n=range(config["chains"]))
-
-rule train:
-    output: "trained/{n}"
-    group: "run"
-    shell: "touch {output}"
-
-rule evaluate:
-    input: "trained/{n}"
-    output: "evaluated/{n}"
-    group: "run"
-    shell: "touch {output}"
-"""
+DRY = ("-m", "snakemake", "-n", "--cores", "all")
 
 
 def seconds(folder: Path, *arguments: str) -> tuple[float, str]:
@@ -50,7 +34,7 @@ def seconds(folder: Path, *arguments: str) -> tuple[float, str]:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(PYTHONPATH=str(ROOT)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -80,15 +64,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="of each, after one not counted")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dry-run-") as scratch:
-        bare = Path(scratch)
-        (bare / "Snakefile").write_text(SNAKEFILE)
-        (bare / "slurm").mkdir()
-        shutil.copy(ROOT / "slurm/config.yaml", bare / "slurm/config.yaml")
-        count = steps(seconds(ROOT, *DRY)[1])
+        bare, ours = Path(scratch) / "bare", (*DRY, "--profile", "slurm")
+        write_chains(bare)
+        count = steps(seconds(ROOT, *ours)[1])
         work = {
             "imports": (bare, "-c", IMPORTS),
-            "bare": (bare, *DRY, "--config", f"chains={count // 2}"),
-            "dry run": (ROOT, *DRY),
+            "bare": (bare, *DRY, *WAYS["a job a chain"], "--config", f"chains={count // 2}"),
+            "dry run": (ROOT, *ours),
         }
         times: dict[str, list[float]] = {name: [] for name in work}
         for turn in range(given.runs + 1):

@@ -59,11 +59,16 @@ def _busy() -> float:
     return times.user + times.system
 
 
-def chains(folder: Path, count: int, arguments: tuple[str, ...]) -> Spent:
-    """Run the chains in a new folder."""
+def write_chains(folder: Path) -> None:
+    """Make a folder in which Snakemake runs the chains, with our profile."""
     (folder / "slurm").mkdir(parents=True)
     (folder / "Snakefile").write_text(SNAKEFILE)
     shutil.copy(ROOT / "slurm/config.yaml", folder / "slurm/config.yaml")
+
+
+def chains(folder: Path, count: int, arguments: tuple[str, ...]) -> Spent:
+    """Run the chains in a new folder."""
+    write_chains(folder)
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all", *arguments]
     start, busy = time.monotonic(), _busy()
     subprocess.run(

@@ -59,18 +59,15 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
   function labels(cases, method, seed, image) {
     if (has(method.failed, seed)) return [];
-    return cases.labels
-      .map((label, place) => ({
-        label,
-        said: store.probability(cases, method.key, seed, image, place),
-        truth: cases.images[image].truth[place],
+    return cases.labels.flatMap(function (label, place) {
+      const said = store.probability(cases, method.key, seed, image, place);
+      if (said === null) return [];
+      const truth = cases.images[image].truth[place] ? "yes" : "no";
+      return {
+        text: `${label.title} ${said.toFixed(2)}, truth ${truth}`,
         wrong: store.mislabels(cases, method.key, seed, image, place),
-      }))
-      .filter((one) => one.said !== null)
-      .map(({ label, said, truth, wrong }) => ({
-        text: `${label.title} ${said.toFixed(2)}, truth ${truth ? "yes" : "no"}`,
-        wrong,
-      }));
+      };
+    });
   }
 
   function areas(cases, image) {
