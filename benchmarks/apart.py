@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.cases import Case, lesions, plain_step
-from workflow.device import available_cpus
+from workflow.networks.device import available_cpus
 
 
 class Cost(NamedTuple):

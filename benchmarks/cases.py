@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import plain
-from workflow.config import Config, load_config
-from workflow.images import Batch, DeviceImages
-from workflow.methods import build_method
-from workflow.protocol import Augmentation
+from workflow.config.load import load_config
+from workflow.config.model import Config
+from workflow.config.training import Augmentation
+from workflow.data.images import Batch, DeviceImages
+from workflow.networks.build import build_method
 from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 from workflow.training.profiling import Profile

@@ -26,17 +26,18 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from workflow import paths
-from workflow.config import Config, load_config
+from workflow.config import paths
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.data import make
 from workflow.data.decoding import decode, decode_reduced
+from workflow.data.fetching.unpack import unpack
 from workflow.data.phantom.metaimage import write_metaimage
 from workflow.data.phantom.retina import grow_volume
 from workflow.data.phantom.skin import write_isic2017
 from workflow.data.prepare import prepare
 from workflow.data.resize import resize_image, resize_mask
-from workflow.data.source import RawImage
-from workflow.data.unpack import unpack
+from workflow.data.sources.source import RawImage
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "isic2017_256"

@@ -22,12 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workflow import paths
-from workflow.config import Config, load_raw, resolve
+from workflow.base.files import read_json, remove_tree, sha256
+from workflow.config import paths
+from workflow.config.load import load_raw, resolve
+from workflow.config.model import Config
 from workflow.data import make
 from workflow.evaluation.evaluate import evaluate_seeds
-from workflow.files import read_json, remove_tree, sha256
-from workflow.training.interruption import SIGNALS, TRY_AGAIN
+from workflow.training.state.interruption import SIGNALS, TRY_AGAIN
 from workflow.training.train import train_seeds
 
 ROOT = Path(__file__).parents[1]

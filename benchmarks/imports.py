@@ -16,16 +16,20 @@ from typing import NamedTuple
 # Job -> the modules it imports: its step, and the network's file where a method is built.
 JOBS: dict[str, tuple[str, ...]] = {
     "torch alone": ("torch",),
-    "Snakefile": ("workflow.config", "workflow.fingerprint", "workflow.launch"),
+    "Snakefile": (
+        "workflow.config.load",
+        "workflow.running.fingerprint",
+        "workflow.running.launch",
+    ),
     "prepare": ("workflow.data.make",),
     "train octnet": ("workflow.training.train", "baselines.octnet"),
     "train resformer_par": ("workflow.training.train", "resformer.model"),
     "train unetpp": ("workflow.training.train", "baselines.unetpp"),
     "train efficientnet": ("workflow.training.train", "baselines.efficientnet"),
     "evaluate octnet": ("workflow.evaluation.evaluate", "baselines.octnet"),
-    "make_table": ("workflow.reporting.make_table",),
-    "make_figure": ("workflow.reporting.make_figure",),
-    "report": ("workflow.reporting.make_report",),
+    "make_table": ("workflow.tables.make",),
+    "make_figure": ("workflow.figures.make",),
+    "report": ("workflow.report.make",),
 }
 LIBRARIES = frozenset({"torchvision", "timm", "segmentation_models_pytorch"})
 COMPILER = frozenset({"torch._dynamo", "torch._inductor", "triton"})

@@ -33,10 +33,10 @@ from torchvision.transforms import InterpolationMode, v2
 from benchmarks.data import _tiles
 from benchmarks.plain import PngImages
 from benchmarks.roofline import measure
-from workflow.config import load_config
-from workflow.device import available_cpus, choose_device, computing
-from workflow.images import DeviceImages
-from workflow.protocol import Augmentation
+from workflow.config.load import load_config
+from workflow.config.training import Augmentation
+from workflow.data.images import DeviceImages
+from workflow.networks.device import available_cpus, choose_device, computing
 from workflow.training.augmentation import augment, draw_motions
 
 TARGET = 10.0

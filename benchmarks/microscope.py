@@ -27,19 +27,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.reporting import TEST
-from workflow import paths
-from workflow.cells import Run, chosen_datasets, runs
-from workflow.config import Config, load_config
+from workflow.base.files import write_json
+from workflow.config import paths
+from workflow.config.cells import Run, chosen_datasets, runs
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.data.phantom.retina import grow_volume
 from workflow.data.phantom.skin import assign_kinds, draw_picture
-from workflow.evaluation.counts_file import (
+from workflow.metrics.counts_file import (
     classification_rows,
     segmentation_rows,
     write_counts_file,
 )
-from workflow.files import write_json
-from workflow.reporting.microscope.write import write_microscope
-from workflow.reporting.pages import Pages
+from workflow.report.browser.write import write_microscope
+from workflow.report.pages import Pages
 
 ROOT = Path(__file__).parents[1]
 # Data set -> the measured one that stands for it.

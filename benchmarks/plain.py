@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from resformer.attention import WindowAttention
-from workflow.protocol import Augmentation, Training
+from workflow.config.training import Augmentation, Training
 from workflow.training.losses import combined_loss
 
 WORKERS = 2

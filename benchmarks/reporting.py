@@ -2,7 +2,7 @@
 
 Writes a finished run of the paper's size into a temporary folder: every (data set, method) of
 preset paper, five seeds, counts of as many test images as Table I has, with the numbers of the
-paper as their centre. Then runs `python -m workflow.reporting.rebuild` on it, as a user would, and
+paper as their centre. Then runs `python -m workflow.report.rebuild` on it, as a user would, and
 prints what it took. Masks are written where a figure reads them, which is the first seed.
 """
 
@@ -18,16 +18,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow import paths
-from workflow.cells import Run, chosen_datasets, figure_runs, runs
-from workflow.config import Config, load_config, load_raw
-from workflow.evaluation.counts_file import (
+from workflow.base.files import write_json
+from workflow.config import paths
+from workflow.config.cells import Run, chosen_datasets, figure_runs, runs
+from workflow.config.load import load_config, load_raw
+from workflow.config.model import Config
+from workflow.metrics.counts_file import (
     classification_rows,
     segmentation_rows,
     write_counts_file,
 )
-from workflow.files import write_json
-from workflow.reporting.printed import printed_results
+from workflow.results.printed import printed_results
 
 ROOT = Path(__file__).parents[1]
 # Test volumes, and slices in each; of ISIC 2017, images that stand for themselves.
@@ -60,7 +61,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         print(f"generated {count} runs, {size / 1e9:.2f} GB, in {seconds:.0f} s\n", flush=True)
         options = ["--report"] if given.report else []
-        command = [sys.executable, "-m", "workflow.reporting.rebuild"]
+        command = [sys.executable, "-m", "workflow.report.rebuild"]
         subprocess.run([*command, str(config.results / "config.json"), *options], check=True)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workflow.device import autocast
+from workflow.networks.device import autocast
 
 PASSES = 3  # of a forward pass's FLOPs in a step: forward, and two of backward
 # Float32 values that fused AdamW reads or writes for a parameter: four in, three out.

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 
-from workflow.config import load_config
-from workflow.device import choose_device, choose_precision, computing
-from workflow.images import DeviceImages
-from workflow.methods import build_method
+from workflow.config.load import load_config
+from workflow.data.images import DeviceImages
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 from workflow.training.progress import BEST
-from workflow.training.state import NAME, Keeper
+from workflow.training.state.saved import NAME, Keeper
 
 DATASET = "isic2017"
 

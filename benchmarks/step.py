@@ -32,10 +32,10 @@ from benchmarks import plain, taps
 from benchmarks.apart import Cost, Stopwatch, plain_process
 from benchmarks.cases import METHODS, SIZES, Case, drawn, engine, lesions, plain_step
 from benchmarks.roofline import Machine, Needs, measure, needs
-from workflow.anchors import flops
-from workflow.device import choose_device, choose_precision, computing
-from workflow.images import DeviceImages
-from workflow.methods import build_method
+from workflow.data.images import DeviceImages
+from workflow.networks.anchors import flops
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.training.augmentation import augment
 from workflow.training.profiling import Profile
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.cases import Case, engine, lesions
-from workflow.device import choose_device, choose_precision, computing
-from workflow.files import read_json, write_json
-from workflow.training.record import weights_hash
+from workflow.base.files import read_json, write_json
+from workflow.networks.device import choose_device, choose_precision, computing
+from workflow.training.state.record import weights_hash
 from workflow.training.together import train_together
 
 METHOD, DATASET = "resformer_seq", "isic2017"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow import paths
-from workflow.config import load_config
+from workflow.config import paths
+from workflow.config.load import load_config
 from workflow.data import make
 from workflow.data.phantom import write_retouch
 

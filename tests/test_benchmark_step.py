@@ -18,7 +18,7 @@ from benchmarks.roofline import PASSES, needs
 from benchmarks.step import TOLERANCE, differences, ratio
 from resformer.prediction import Prediction
 from tests.workspace import ROOT, environment
-from workflow.device import computing
+from workflow.networks.device import computing
 from workflow.training.augmentation import augment, draw_motions
 
 CPU = torch.device("cpu")

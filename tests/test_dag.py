@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.workspace import ROOT, command, copy_tree, environment, jobs, snakemake
-from workflow.files import read_json
-from workflow.reporting.plots import PLOTS
+from workflow.base.files import read_json
+from workflow.figures.plots import PLOTS
 
 # One data set, two methods, two seeds: small, and yet every kind of job.
 SMALL = (

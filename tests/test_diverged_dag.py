@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tests.workspace import copy_tree, snakemake
-from workflow.files import read_json
+from workflow.base.files import read_json
 
 CHOSEN = (
     "--config",

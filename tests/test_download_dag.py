@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.data.http_server import Answer, Script, serving
+from tests.workflow.data.fetching.http_server import Answer, Script, serving
 from tests.workspace import ROOT, copy_tree, snakemake
 
 IMAGES = ROOT.parent / "shared" / "data" / "isic2017_256"

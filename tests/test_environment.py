@@ -12,8 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.workspace import ROOT, copy_tree, snakemake
-from workflow.config_errors import ConfigError
-from workflow.environments import FOLDER, oldest_python, write
+from workflow.base.errors import ConfigError
+from workflow.running.environments import FOLDER, oldest_python, write
 
 # Runs what it is asked to run on this host, and says so.
 APPTAINER = """\
@@ -50,7 +50,7 @@ def conda_packages() -> list[str]:
 def test_the_files_are_those_that_the_command_writes(tmp_path) -> None:
     there = {file.name: file.read_text() for file in (ROOT / FOLDER).iterdir() if file.is_file()}
     there.pop("resformer.sif", None)
-    assert there == written(tmp_path), "give `python -m workflow.environments`"
+    assert there == written(tmp_path), "give `python -m workflow.running.environments`"
 
 
 def test_conda_has_each_version_of_the_lock_and_no_other() -> None:

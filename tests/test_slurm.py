@@ -123,8 +123,14 @@ def run(folder: Path, watcher: Watcher, *arguments: str) -> str:
 
 
 def standings(folder: Path) -> dict[str, tuple[str, str | None]]:
-    """Method -> how its run stands and in which job of Slurm's, as `workflow.status` says."""
-    command = [sys.executable, "-m", "workflow.status", "--json", "results/smoke/config.json"]
+    """Method -> how its run stands and in which job of Slurm's, as the status says."""
+    command = [
+        sys.executable,
+        "-m",
+        "workflow.status.command",
+        "--json",
+        "results/smoke/config.json",
+    ]
     said = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, check=True
     ).stdout

@@ -1,1 +1,4 @@
-"""The DAG and the steps it runs: data, training, evaluation, reporting."""
+"""The workflow's rooms, from the configuration to the report; `resformer --help` is its front door.
+
+ARCHITECTURE.md says what goes in and out of each, in the order in which data goes.
+"""

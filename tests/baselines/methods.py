@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from tests.conftest import ROOT
-from workflow.config import load_config
-from workflow.methods import build_network
+from workflow.config.load import load_config
+from workflow.networks.build import build_network
 
 CONFIG = load_config(ROOT / "config.yaml")
 N_SEG, N_CLS = 2, 3

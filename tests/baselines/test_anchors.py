@@ -3,8 +3,8 @@
 import pytest
 
 from tests.conftest import ROOT
-from workflow.anchors import FOLDER, differences, load_anchors, on_meta
-from workflow.config import load_config
+from workflow.config.load import load_config
+from workflow.networks.anchors import FOLDER, differences, load_anchors, on_meta
 
 CONFIG = load_config(ROOT / "config.yaml")
 CASES = [

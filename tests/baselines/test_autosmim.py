@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from baselines import autosmim
-from workflow.anchors import flops, load_anchors, parameters
+from workflow.networks.anchors import flops, load_anchors, parameters
 
 
 def segmenter(**options):

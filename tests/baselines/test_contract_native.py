@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.baselines.methods import CONFIG, size_at_least
-from workflow.config import load_config
-from workflow.images import DeviceImages
-from workflow.methods import build_network
+from workflow.config.load import load_config
+from workflow.data.images import DeviceImages
+from workflow.networks.build import build_network
 from workflow.training.loop import Splits, Trainer
 
 NATIVE = [name for name, entry in CONFIG.methods.items() if entry.native]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load, save
 
 from tests.baselines.methods import COMPARED, CONFIG, build, outputs, quieten, size_at_least
-from workflow.anchors import load_anchors
+from workflow.networks.anchors import load_anchors
 
 # Relative error of a forward pass in bfloat16, whose numbers have 8 bits (0.4 % a rounding), up to
 # two hundred layers in a row.

@@ -9,7 +9,7 @@ from torch import nn
 
 from baselines import retifluidnet
 from baselines.retifluidnet import MultiKernelPooling, SelfDualAttention
-from workflow.anchors import flops, parameters
+from workflow.networks.anchors import flops, parameters
 
 
 def make(*, image_size=64, n_seg=2, **options):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from baselines import unetpp
-from workflow.anchors import flops
+from workflow.networks.anchors import flops
 
 WIDTHS = (32, 64, 128, 256, 512)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from workflow.cluster.partitions import Partition
 from workflow.cluster.site import Site
-from workflow.config import Config
+from workflow.config.model import Config
 
 
 class Finding(NamedTuple):

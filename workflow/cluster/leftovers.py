@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError
 
 # The Slurm plugin's comments on its jobs.
 OURS = ("rule_", "group_")

@@ -14,17 +14,17 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from workflow import cells, paths
+from workflow.base.errors import ConfigError
 from workflow.cluster import node
 from workflow.cluster.findings import Cluster, Finding, answers, output
 from workflow.cluster.notify import mailer
 from workflow.cluster.partitions import chosen, partitions
 from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site, load_site
-from workflow.config import Config
-from workflow.config_errors import ConfigError
+from workflow.config import cells, paths
+from workflow.config.model import Config
 from workflow.planning.bill import make_bill
-from workflow.step import read_config
+from workflow.running.step import read_config
 
 # Folders that each machine has for itself, as a rule.
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from workflow.config import Config
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError
+from workflow.config.model import Config
 from workflow.planning.cost import predicted_runtime
 from workflow.planning.devices import (
     ASSUMED_DEVICE,

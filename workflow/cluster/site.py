@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from workflow.base.errors import ConfigError
+from workflow.base.files import read_yaml
 from workflow.cluster.partitions import Partition, chosen
-from workflow.config_errors import ConfigError
-from workflow.files import read_yaml
 
 FILE = Path("slurm/site.yaml")
 # Sent to the job's step so many seconds before Slurm ends it; training then saves and stops.

@@ -6,7 +6,7 @@ Snakemake lists steps, by the thousand; several of them are one job of Slurm's.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workflow.status.jobs import seeds_of
+from workflow.results.job_logs import seeds_of
 
 HEADER = ("jobs", "steps", "GPUs", "CPUs", "memory", "time limit")
 

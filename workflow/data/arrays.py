@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow import paths
-from workflow.config import Config
+from workflow.config import paths
+from workflow.config.model import Config
 
 # An image without a reference mask holds this value everywhere in masks.npy.
 NO_MASK = 255

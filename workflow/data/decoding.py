@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
 
 # A reduced image is at least this many times as large as wanted, so that the antialiasing filter
 # that follows decides what is seen, not the decoder's.

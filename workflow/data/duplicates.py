@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
 
 Kind = Literal["identical", "near"]
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow import paths
-from workflow.config import Config
-from workflow.config_data import Dataset
+from workflow.base.errors import DataError
+from workflow.base.files import write_json
+from workflow.config import paths
+from workflow.config.datasets import Dataset
+from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
 from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
-from workflow.data.errors import DataError
 from workflow.data.split import SPLITS
-from workflow.files import write_json
 
 # In ISIC 2017 every image is of one lesion; more empty masks than this share are not an accident.
 MOST_EMPTY = 0.01

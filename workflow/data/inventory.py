@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow import paths
-from workflow.config import Config
-from workflow.data.errors import DataError
-from workflow.data.source import Row, open_source
-from workflow.data.workers import Progress, each, usable_threads
-from workflow.files import read_json, replacing
-from workflow.raw_files import find_files, name_of, raw_roots
+from workflow.base.errors import DataError
+from workflow.base.files import read_json, replacing
+from workflow.base.workers import Progress, each, usable_threads
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.data.sources.source import Row, open_source
+from workflow.running.raw_files import find_files, name_of, raw_roots
 
 
 def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = print) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from workflow import paths
-from workflow.config import Config
-from workflow.data.errors import DataError
-from workflow.data.unpack import archives, unpack
-from workflow.data.workers import Progress, each, usable_threads
-from workflow.files import read_yaml, sha256, write_json
-from workflow.raw_files import Stat, find_files, name_of, raw_roots, remember, watched
+from workflow.base.errors import DataError
+from workflow.base.files import read_yaml, sha256, write_json
+from workflow.base.workers import Progress, each, usable_threads
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.data.fetching.unpack import archives, unpack
+from workflow.running.raw_files import Stat, find_files, name_of, raw_roots, remember, watched
 
 
 def list_raw(config: Config, source: str, say: Callable[[str], None] = print) -> None:

@@ -13,12 +13,12 @@ STEP is one of
 import sys
 from pathlib import Path
 
-from workflow import paths
-from workflow.config import Config
+from workflow.base.files import replacing, write_text
+from workflow.config import paths
+from workflow.config.model import Config
 from workflow.data.inventory import read_inventory
 from workflow.data.split import make_split
-from workflow.files import replacing, write_text
-from workflow.step import run_step
+from workflow.running.step import run_step
 
 
 def phantom(config: Config, name: str) -> None:
@@ -36,7 +36,7 @@ def phantom(config: Config, name: str) -> None:
 
 def download(config: Config, name: str) -> None:
     """Fetch the archives of a source, and note that they are whole."""
-    from workflow.data.download import download as fetch
+    from workflow.data.fetching.download import download as fetch
     from workflow.data.listing import recorded_sums
 
     sums = recorded_sums(config, name)

@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow import fingerprint, paths
-from workflow.config import Config
-from workflow.config_data import Dataset
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
+from workflow.base.files import replacing, sha256, write_json, write_text
+from workflow.base.workers import Progress, each, usable_threads
+from workflow.config import paths
+from workflow.config.datasets import Dataset
+from workflow.config.model import Config
 from workflow.data.inventory import read_inventory
 from workflow.data.resize import resize
-from workflow.data.source import open_source
+from workflow.data.sources.source import open_source
 from workflow.data.split import SPLITS
-from workflow.data.workers import Progress, each, usable_threads
-from workflow.files import replacing, sha256, write_json, write_text
+from workflow.running import fingerprint
 
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
 FILES = ("images.npy", "masks.npy", "labels.npy", "index.parquet")

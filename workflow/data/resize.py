@@ -8,9 +8,9 @@ the class with the largest share of it (the lower class where two are equal).
 import numpy as np
 from PIL import Image
 
-from workflow.config_data import Resize
+from workflow.config.datasets import Resize
 from workflow.data.arrays import NO_MASK
-from workflow.data.source import RawImage
+from workflow.data.sources.source import RawImage
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "area": Image.Resampling.BOX}
 

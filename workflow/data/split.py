@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow.config import Config
-from workflow.config_data import kfold_of
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
+from workflow.config.datasets import kfold_of
+from workflow.config.model import Config
 
 SPLITS = ("train", "val", "test")
 TASKS = ("both", "segmentation", "classification")

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow import paths
-from workflow.config import Config
+from workflow.base.files import write_json
+from workflow.config import paths
+from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
 from workflow.evaluation.evaluate import write_counts
-from workflow.files import write_json
-from workflow.provenance import provenance
-from workflow.step import run_step
+from workflow.running.provenance import provenance
+from workflow.running.step import run_step
 
 # A logit of certainty: its sigmoid is 1 in float32.
 CERTAIN = 100.0

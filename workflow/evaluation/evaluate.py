@@ -24,27 +24,27 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from workflow import paths
-from workflow.cells import Run
-from workflow.conditional import ConditionalLabels
-from workflow.config import Config
+from workflow.base.errors import DataError
+from workflow.base.files import remove_tree, replacing
+from workflow.base.workers import each, usable_threads
+from workflow.config import paths
+from workflow.config.cells import Run
+from workflow.config.model import Config
 from workflow.data.arrays import Arrays, load_arrays
-from workflow.data.errors import DataError
-from workflow.data.source import open_source
-from workflow.data.workers import each, usable_threads
-from workflow.device import autocast, choose_device, choose_precision, computing, on_device
-from workflow.evaluation.counts import pixel_counts
-from workflow.evaluation.counts_file import (
+from workflow.data.images import DeviceImages, to_device
+from workflow.data.sources.source import open_source
+from workflow.metrics.counts import pixel_counts
+from workflow.metrics.counts_file import (
     classification_rows,
     segmentation_rows,
     write_counts_file,
     write_failed_counts_file,
 )
-from workflow.evaluation.failures import training_failure
-from workflow.files import remove_tree, replacing
-from workflow.images import DeviceImages, to_device
-from workflow.methods import build_method
-from workflow.step import run_step
+from workflow.metrics.failures import training_failure
+from workflow.networks.build import build_method
+from workflow.networks.conditional import ConditionalLabels
+from workflow.networks.device import autocast, choose_device, choose_precision, computing, on_device
+from workflow.running.step import run_step
 
 
 class Predictions(NamedTuple):
@@ -220,7 +220,7 @@ def measure(
         counts[place] = pixel_counts(one, other, lesions)[0].numpy()
         if distances is not None:
             # Its part of scipy would cost every job a fifth of a second.
-            from workflow.evaluation.boundary import boundary_distances
+            from workflow.metrics.boundary import boundary_distances
 
             distances[place] = boundary_distances(predicted, reference, lesions)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workflow.cells import Run, made_tables, runs, table_runs
-from workflow.config import Config
+from workflow.config.cells import Run, made_tables, runs, table_runs
+from workflow.config.model import Config
 from workflow.planning.cost import START, Cost, compiling, cost
 from workflow.planning.devices import ASSUMED_SHARE, SHARE_RANGE, Device
 from workflow.planning.images import Images, images_of

@@ -15,14 +15,15 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from workflow.cells import Run, runs
-from workflow.config import Config, resolve
-from workflow.config_errors import merge
-from workflow.device import choose_device, choose_precision, computing
+from workflow.config.cells import Run, runs
+from workflow.config.errors import merge
+from workflow.config.load import resolve
+from workflow.config.model import Config
+from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.planning.cost import step_bytes
 from workflow.planning.devices import Device
 from workflow.planning.networks import network_of
-from workflow.training.record import processor
+from workflow.training.state.record import processor
 from workflow.training.trial import Trial
 
 STEPS = 3

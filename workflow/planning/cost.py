@@ -9,11 +9,11 @@ close to its inpainting network.
 import math
 from typing import NamedTuple
 
-from workflow.config import Config
+from workflow.config.model import Config
+from workflow.config.training import Training
 from workflow.planning.devices import Device, choose
 from workflow.planning.images import Images, images_of
 from workflow.planning.networks import Network, known_network, network_of
-from workflow.protocol import Training
 
 # Seconds that a job takes before its first step: Python, torch and its libraries, data, the network
 # (some 4 s on two cores). Compiling on a GPU is an assumption; it was not measured on one.

@@ -4,20 +4,19 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from workflow.anchors import flops, parameters
-from workflow.config import Config
-from workflow.methods import build_method
-from workflow.planning.networks import Network
+from workflow.config.model import Config
+from workflow.networks.anchors import flops, parameters
+from workflow.networks.build import build_method
 
 
-def count(config: Config, dataset: str, method: str) -> Network:
+def count(config: Config, dataset: str, method: str) -> tuple[int, int, int]:
     """Parameters, FLOPs, and what a training step keeps of one image."""
     with torch.device("meta"):
         network = build_method(config, dataset, method)
     size = config.datasets[dataset].image_size
     # Two images against one: what does not grow with the batch are weights, and not counted.
     one, two = (_kept(network.train(), images, size) for images in (2, 4))
-    return Network(parameters(network), flops(network.eval(), size), (two - one) // 2)
+    return parameters(network), flops(network.eval(), size), (two - one) // 2
 
 
 def _kept(network: torch.nn.Module, images: int, size: int) -> int:

@@ -8,8 +8,9 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from workflow.config_errors import ConfigError, unknown
-from workflow.files import cache_folder, read_json, write_json
+from workflow.base.errors import ConfigError
+from workflow.base.files import cache_folder, read_json, write_json
+from workflow.config.errors import unknown
 
 # Name -> (TFLOP/s of tensor cores in bf16, or fp16 on V100 and T4, which have no bf16; without
 # sparsity, sums in float32; memory in GB). From NVIDIA's data sheets of these products; of RTX 3090
@@ -89,7 +90,7 @@ def known_device(name: str) -> Device:
             return Device(known, teraflops * 1e12, gigabytes * 1e9)
     raise ConfigError(
         f"--device: {unknown(name, KNOWN)}. For any other, run "
-        "`python -m workflow.plan --calibrate` on it"
+        "`python -m workflow.planning.command --calibrate` on it"
     )
 
 
@@ -122,7 +123,7 @@ def _read(file: Path) -> Device:
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{file}: not a calibration that this version reads ({error}); delete it and run "
-            "`python -m workflow.plan --calibrate` again"
+            "`python -m workflow.planning.command --calibrate` again"
         ) from error
 
 

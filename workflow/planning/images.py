@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow import paths
-from workflow.config import Config
-from workflow.config_data import Dataset, kfold_of
-from workflow.config_errors import ConfigError
-from workflow.files import read_json, read_yaml
+from workflow.base.errors import ConfigError
+from workflow.base.files import read_json, read_yaml
+from workflow.config import paths
+from workflow.config.datasets import Dataset, kfold_of
+from workflow.config.model import Config
 
 # B-scans of a phantom volume, as most real volumes have them.
 PHANTOM_SLICES = {"Cirrus": 128, "Spectralis": 49, "Topcon": 128}

@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.cells import runs
-from workflow.config import Config, load_config
-from workflow.files import cache_folder, read_json, replacing, write_json
-from workflow.fingerprint import digest
+from workflow.base.files import cache_folder, read_json, replacing, write_json
+from workflow.config.cells import runs
+from workflow.config.load import load_config
+from workflow.config.model import Config
+from workflow.running.fingerprint import digest
 
 FILE = Path(__file__).with_name("networks.csv")
 
@@ -108,7 +109,7 @@ def _count(config: Config, dataset: str, method: str) -> Network:
     # Here, because most plans need no torch.
     from workflow.planning.counting import count
 
-    return count(config, dataset, method)
+    return Network(*count(config, dataset, method))
 
 
 def rows(config: Config) -> Iterator[tuple[str, Network]]:

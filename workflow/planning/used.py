@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from workflow import paths
-from workflow.config import Config
-from workflow.files import read_json
+from workflow.base.files import read_json
+from workflow.config import paths
+from workflow.config.model import Config
 from workflow.planning.bill import Bill
 
 

@@ -8,11 +8,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
 
-from workflow import cells, fingerprint, launch, locks, paths
-from workflow.config import load_raw, resolve
-from workflow.config_errors import ConfigError
-from workflow.files import write_json
-from workflow.reporting import plots
+from workflow.base.errors import ConfigError
+from workflow.base.files import write_json
+from workflow.config import cells, paths
+from workflow.config.load import load_raw, resolve
+from workflow.figures import plots
+from workflow.running import fingerprint, launch, locks
 
 # A DAG of a thousand jobs is a million objects that stay: looking among them for garbage, again and
 # again, takes an eighth of the time until the first job.
@@ -25,7 +26,9 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
-validate(CONFIG.model_dump(mode="json"), "../config.schema.json", set_default=False)
+validate(
+    CONFIG.model_dump(mode="json"), "../config/config.schema.json", set_default=False
+)
 
 CONFIG_FILE = str(CONFIG.results / "config.json")
 LOGS = str(CONFIG.results / "logs")
@@ -73,7 +76,7 @@ def require_raw_files():
     }
     root = paths.raw_dir(CONFIG, "retouch")
     if "retouch" in needed and not CONFIG.demo and not root.exists():
-        from workflow.data.retouch import HOW_TO_GET
+        from workflow.data.sources.retouch import HOW_TO_GET
 
         raise WorkflowError(f"{root}: not there, and RETOUCH is needed.\n{HOW_TO_GET}")
 
@@ -247,5 +250,5 @@ def read_for_table(key):
 def in_report(file, category, title):
     """An output that Snakemake's own report shows, in a table of its category."""
     labels = {"Name": title, "Format": str(file).rpartition(".")[2]}
-    caption = "../reporting/captions/caption.rst"
+    caption = "../report/caption.rst"
     return report(file, caption=caption, category=category, labels=labels)

@@ -43,7 +43,7 @@ for pack in packs():
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.launch workflow.evaluation.evaluate {params.config}"
+            "python -m workflow.running.launch workflow.evaluation.evaluate {params.config}"
             " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
 
     rule:
@@ -80,5 +80,5 @@ for pack in packs():
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.launch workflow.evaluation.controls {params.config}"
+            "python -m workflow.running.launch workflow.evaluation.controls {params.config}"
             " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"

@@ -2,7 +2,9 @@
 # of its own, so that `snakemake table_IV` makes just that one and what it needs. Those that can be
 # shown are in Snakemake's own report too (`snakemake --report`), with the same captions.
 
-from workflow.reporting import plots, rst, wording
+from workflow.base import wording
+from workflow.figures import plots
+from workflow.report import captions
 
 for key in cells.made_tables(CONFIG):
 
@@ -36,9 +38,9 @@ for key in cells.made_tables(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.table_fingerprint(CONFIG, key),
-            caption=rst.table_caption(CONFIG, key),
+            caption=captions.table_caption(CONFIG, key),
         shell:
-            "python -m workflow.reporting.make_table {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.tables.make {params.config} {params.key} 2>&1 | tee {log}"
 
 
 for key in cells.made_figures(CONFIG):
@@ -69,9 +71,9 @@ for key in cells.made_figures(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.figure_fingerprint(CONFIG, key),
-            caption=rst.figure_caption(CONFIG, key),
+            caption=captions.figure_caption(CONFIG, key),
         shell:
-            "python -m workflow.reporting.make_figure {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.figures.make {params.config} {params.key} 2>&1 | tee {log}"
 
 
 for key in plots.made_plots(CONFIG):
@@ -101,9 +103,9 @@ for key in plots.made_plots(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=plots.plot_fingerprint(CONFIG, key),
-            caption=rst.plot_caption(CONFIG, key),
+            caption=captions.plot_caption(CONFIG, key),
         shell:
-            "python -m workflow.reporting.make_plot {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.figures.make_plot {params.config} {params.key} 2>&1 | tee {log}"
 
 
 rule report:
@@ -131,7 +133,7 @@ rule report:
         config=CONFIG_FILE,
         fingerprint=fingerprint.report_fingerprint(CONFIG),
     shell:
-        "python -m workflow.reporting.make_report {params.config} 2>&1 | tee {log}"
+        "python -m workflow.report.make {params.config} 2>&1 | tee {log}"
 
 
 rule verdicts:
@@ -160,7 +162,7 @@ rule verdicts:
                 fingerprint.table_fingerprint(CONFIG, key)
                 for key in cells.made_tables(CONFIG)
             ],
-            "workflow.reporting.make_verdicts",
+            "workflow.verdicts.make",
         ),
     shell:
-        "python -m workflow.reporting.make_verdicts {params.config} 2>&1 | tee {log}"
+        "python -m workflow.verdicts.make {params.config} 2>&1 | tee {log}"

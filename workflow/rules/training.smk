@@ -45,5 +45,5 @@ for pack in packs():
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.launch workflow.training.train {params.config}"
+            "python -m workflow.running.launch workflow.training.train {params.config}"
             " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"

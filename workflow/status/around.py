@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow import cells, paths
-from workflow.config import Config
-from workflow.reporting import plots
-from workflow.status.logs import Log, reason_in
+from workflow.config import cells, paths
+from workflow.config.model import Config
+from workflow.figures import plots
+from workflow.results.logs import Log, reason_in
 
 
 class DataStanding(NamedTuple):
@@ -29,7 +29,7 @@ class Made(NamedTuple):
 
     Attributes:
         figures: the paper's own.
-        plots: the larger ones (`workflow.reporting.plots`).
+        plots: the larger ones (`workflow.figures.plots`).
     """
 
     tables: int

@@ -11,10 +11,10 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Literal, NamedTuple
 
-from workflow import paths
-from workflow.config import Config
-from workflow.status.jobs import kept_of, seeds_of
-from workflow.status.logs import Log, reason_in, slurm_reason
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.results.job_logs import kept_of, seeds_of
+from workflow.results.logs import Log, reason_in, slurm_reason
 from workflow.status.runs import Standing, standings
 from workflow.status.show import WIDTH
 

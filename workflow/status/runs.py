@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from workflow import cells, paths
-from workflow.config import Config
-from workflow.status.jobs import Found, SlurmLogs, logs_in, newest_for
-from workflow.status.logs import Log, Said, said_of, slurm_reason
+from workflow.config import cells, paths
+from workflow.config.model import Config
+from workflow.results.job_logs import Found, SlurmLogs, logs_in, newest_for
+from workflow.results.logs import Log, Said, said_of, slurm_reason
 from workflow.status.saved import Left, epochs_of, left_in, seconds_left
 
 Stand = Literal["waiting", "running", "stopped", "trained", "done", "failed"]

@@ -7,8 +7,8 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.files import read_json
-from workflow.protocol import Training
+from workflow.base.files import read_json
+from workflow.config.training import Training
 
 STATE, LAST = "state.safetensors", "run.json"
 # A header of a file that is no state must not fill the memory.

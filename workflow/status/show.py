@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textwrap import fill, wrap
 from typing import Any, get_args
 
-from workflow.config import Config
+from workflow.config.model import Config
 from workflow.status.around import DataStanding, Made
 from workflow.status.estimate import Estimate
 from workflow.status.runs import Stand, Standing

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow.protocol import Augmentation
+from workflow.config.training import Augmentation
 
 
 def draw_motions(

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from resformer.prediction import Prediction
-from workflow.config_errors import ConfigError
-from workflow.protocol import Training
+from workflow.base.errors import ConfigError
+from workflow.config.training import Training
 
 Forward = Callable[[Tensor], Prediction]
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workflow.conditional import ConditionalLabels, conditional_mixture
-from workflow.data.errors import DataError
-from workflow.device import autocast, on_device
-from workflow.evaluation.counts import dice_where_present, jaccard_where_present, pixel_counts
-from workflow.images import Batch, DeviceImages
-from workflow.protocol import Training
+from workflow.base.errors import DataError
+from workflow.config.training import Training
+from workflow.data.images import Batch, DeviceImages
+from workflow.metrics.counts import dice_where_present, jaccard_where_present, pixel_counts
+from workflow.networks.conditional import ConditionalLabels, conditional_mixture
+from workflow.networks.device import autocast, on_device
 from workflow.training.augmentation import augment, draw_motions
 from workflow.training.compiling import compiled
 from workflow.training.divergence import Divergence, TrainingDiverged, Watch
@@ -29,7 +29,8 @@ from workflow.training.optimisers import make_stepper
 from workflow.training.profiling import Profile, no_profile
 from workflow.training.progress import BEST, Epoch, Progress
 from workflow.training.schedule import learning_rate
-from workflow.training.snapshots import (
+from workflow.training.state.saved import Keeper, Snapshot
+from workflow.training.state.snapshots import (
     named,
     optimizer_state,
     random_state,
@@ -37,7 +38,6 @@ from workflow.training.snapshots import (
     restore_random_state,
     unnamed,
 )
-from workflow.training.state import Keeper, Snapshot
 
 
 @dataclass(frozen=True)

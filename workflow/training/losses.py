@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resformer.prediction import Prediction
-from workflow.protocol import Loss
+from workflow.config.training import Loss
 from workflow.training.connectivity import retifluidnet_loss
 
 # The axes of `[B, n + 1, H, W]` that one Dice ratio sums over.

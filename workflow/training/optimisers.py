@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from workflow.protocol import Training
+from workflow.config.training import Training
 from workflow.training.divergence import Watch
 from workflow.training.losses import LossParts
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from workflow import paths
-from workflow.config import Config
-from workflow.device import available_cpus, choose_device, choose_precision
-from workflow.files import sha256
-from workflow.fingerprint import digest
-from workflow.training import state
-from workflow.training.record import processor
+from workflow.base.files import sha256
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.networks.device import available_cpus, choose_device, choose_precision
+from workflow.running.fingerprint import digest
+from workflow.training.state import saved as state
+from workflow.training.state.record import processor
 
 
 def state_folder(

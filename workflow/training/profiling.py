@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from workflow.files import replacing, write_text
+from workflow.base.files import replacing, write_text
 
 # Steps left out while caches warm up, then traced, then timed.
 WARM, TRACED, TIMED = 3, 3, 50

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
-from workflow.training.snapshots import named, unnamed
-from workflow.training.state import Snapshot
+from workflow.training.state.saved import Snapshot
+from workflow.training.state.snapshots import named, unnamed
 
 BEST = "best"
 

@@ -2,7 +2,7 @@
 
 import math
 
-from workflow.protocol import Training
+from workflow.config.training import Training
 
 
 def learning_rate(step: int, steps: int, batches: int, training: Training) -> float:

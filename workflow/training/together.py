@@ -22,10 +22,9 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from workflow.config_errors import ConfigError
-from workflow.data.errors import DataError
-from workflow.training.interruption import SIGNALS, TRY_AGAIN, Interruption
-from workflow.training.state import print_line
+from workflow.base.errors import ConfigError, DataError
+from workflow.training.state.interruption import SIGNALS, TRY_AGAIN, Interruption
+from workflow.training.state.saved import print_line
 
 SECONDS_BETWEEN_LOOKS = 0.2
 

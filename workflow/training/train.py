@@ -18,28 +18,28 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from workflow import paths
-from workflow.anchors import flops
-from workflow.config import Config
+from workflow.base.errors import DataError
+from workflow.base.files import read_json, replacing, write_json
+from workflow.config import paths
+from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, load_arrays
-from workflow.data.errors import DataError
-from workflow.device import choose_device, choose_precision, computing
-from workflow.files import read_json, replacing, write_json
-from workflow.fingerprint import run_fingerprint
-from workflow.images import DeviceImages, to_device
-from workflow.methods import build_method
-from workflow.provenance import provenance
-from workflow.step import run_step
-from workflow.training import state
+from workflow.data.images import DeviceImages, to_device
+from workflow.networks.anchors import flops
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision, computing
+from workflow.networks.pretrained import start_from
+from workflow.running.fingerprint import run_fingerprint
+from workflow.running.provenance import provenance
+from workflow.running.step import run_step
 from workflow.training.divergence import TrainingDiverged
-from workflow.training.interruption import TRY_AGAIN, Interrupted, Interruption
 from workflow.training.loop import Splits, Trained, Trainer
 from workflow.training.placement import state_folder
-from workflow.training.pretrained import start_from
 from workflow.training.pretraining.weights import load_pretraining
 from workflow.training.profiling import Profile
 from workflow.training.progress import Epoch
-from workflow.training.record import machine, peak_memory, weights_hash, write_history
+from workflow.training.state import saved as state
+from workflow.training.state.interruption import TRY_AGAIN, Interrupted, Interruption
+from workflow.training.state.record import machine, peak_memory, weights_hash, write_history
 from workflow.training.together import train_together
 
 # A line of progress at most this often, so that short epochs do not flood the log.

@@ -2,11 +2,11 @@
 
 import torch
 
-from workflow.config import Config
-from workflow.device import choose_device, choose_precision
-from workflow.images import DeviceImages
-from workflow.methods import build_method
-from workflow.protocol import Training
+from workflow.config.model import Config
+from workflow.config.training import Training
+from workflow.data.images import DeviceImages
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision
 from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from tests.workspace import ROOT
+from workflow.base.errors import ConfigError
 from workflow.cluster.partitions import Partition, minutes, read
 from workflow.cluster.site import SIGNAL, Site, growing, load_site
-from workflow.config_errors import ConfigError
 
 SINFO = """\
 batch*|1-00:00:00|(null)|up|64000

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from workflow.base.errors import ConfigError
 from workflow.cluster import leftovers as module
 from workflow.cluster.leftovers import end_leftovers, leftovers
-from workflow.config_errors import ConfigError
 
 SQUEUE = """#!/bin/sh
 test "$*" = "--me --noheader --format=%i|%k|%Z" || exit 2

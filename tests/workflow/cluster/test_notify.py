@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from workflow.base.errors import ConfigError
 from workflow.cluster import notify as module
 from workflow.cluster.notify import notify
 from workflow.cluster.site import Site, load_site
-from workflow.config_errors import ConfigError
 
 TITLE = "results/paper: 10 runs: 9 done, 1 failed"
 TEXT = f"{TITLE}\n  diverged"

@@ -8,7 +8,8 @@ import pytest
 from workflow.cluster import preflight as module
 from workflow.cluster.preflight import preflight
 from workflow.cluster.site import Site
-from workflow.config import Config, load_config
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.planning.bill import make_bill
 from workflow.planning.devices import known_device
 

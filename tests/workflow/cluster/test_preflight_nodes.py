@@ -12,7 +12,8 @@ from workflow.cluster import preflight
 from workflow.cluster.findings import Cluster
 from workflow.cluster.preflight import preflight_with_nodes
 from workflow.cluster.site import Site
-from workflow.config import Config, load_config
+from workflow.config.load import load_config
+from workflow.config.model import Config
 
 SINFO = "batch*|1-00:00:00|(null)|up|64000\ngpu|8:00:00|gpu:a100:4|up|512000\n"
 GOOD = Site(gpu_partition="gpu", gpu_model="a100", account="lab")

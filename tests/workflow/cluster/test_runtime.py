@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from tests.workspace import ROOT
+from workflow.base.errors import ConfigError
 from workflow.cluster import runtime
 from workflow.cluster.runtime import FACTOR, LEAST_MINUTES, device_of, to_train
 from workflow.cluster.site import growing
-from workflow.config import Config, load_config
-from workflow.config_errors import ConfigError
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.planning.cost import predicted_runtime
 from workflow.planning.devices import Device, known_device
 
@@ -75,7 +76,7 @@ def test_no_torch_is_imported() -> None:
 import sys
 from types import SimpleNamespace
 from workflow.cluster.runtime import device_of, to_train
-from workflow.config import load_config
+from workflow.config.load import load_config
 
 config = load_config(overrides={"preset": "released"})
 run = SimpleNamespace(dataset="isic2017", method="resformer_seq_released")

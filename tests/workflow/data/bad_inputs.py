@@ -23,12 +23,13 @@ from unittest import mock
 
 from tests.workflow.data.bad_cases import archives, downloads, folder, isic2017, retouch, settings
 from tests.workflow.data.bad_cases.case import Case, Group, files_below
-from workflow import config_checks
-from workflow.config import Config, load_raw, resolve
-from workflow.config_errors import ConfigError, merge
-from workflow.data.errors import DataError
+from workflow.base.errors import ConfigError, DataError
+from workflow.base.files import write_text
+from workflow.config import checks as config_checks
+from workflow.config.errors import merge
+from workflow.config.load import load_raw, resolve
+from workflow.config.model import Config
 from workflow.data.make import STEPS
-from workflow.files import write_text
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "data-errors.md"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from workflow import paths
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
+from workflow.base.files import read_json
+from workflow.config import paths
 from workflow.data.gates import check
-from workflow.files import read_json
 
 SIZE = 48
 DIAGNOSES = ["melanoma", "seborrheic_keratosis", "nevus"]

@@ -12,10 +12,9 @@ import pytest
 from tests.workflow.data.bad_cases import downloads, settings
 from tests.workflow.data.bad_cases.case import Case
 from tests.workflow.data.bad_inputs import GROUPS, PAGE, page, run
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError, DataError
+from workflow.base.files import write_json
 from workflow.data import make
-from workflow.data.errors import DataError
-from workflow.files import write_json
 
 CASES = [(group, case) for group in GROUPS for case in group.cases]
 # What a person is told to do, or what is right.

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from workflow.base.errors import DataError
 from workflow.data import duplicates
 from workflow.data.duplicates import Pair, difference, find_duplicates, read_known
-from workflow.data.errors import DataError
 
 RECORD = Path(__file__).parents[3] / "workflow/data/records/isic2017_duplicates.csv"
 SEEDS = st.integers(0, 2**32 - 1)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prepared_files import FLUIDS, SIZE, changed, dermoscopy, tomography
 
-from workflow import paths
-from workflow.config import load_config
-from workflow.config_data import FolderLayout
-from workflow.data.errors import DataError
+from tests.workflow.data.prepared_files import FLUIDS, SIZE, changed, dermoscopy, tomography
+from workflow.base.errors import DataError
+from workflow.config import paths
+from workflow.config.datasets import FolderLayout
+from workflow.config.load import load_config
 from workflow.data.gates import check
 
 ROOT = Path(__file__).parents[3]

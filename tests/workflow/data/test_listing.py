@@ -6,12 +6,13 @@ import shutil
 import pytest
 import yaml
 
-from workflow import paths, raw_files
-from workflow.config import load_config
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
+from workflow.base.files import read_json
+from workflow.config import paths
+from workflow.config.load import load_config
 from workflow.data.listing import list_raw, recorded_sums
 from workflow.data.phantom import write_isic2017
-from workflow.files import read_json
+from workflow.running import raw_files
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow import fingerprint, paths
+from workflow.base.errors import DataError
+from workflow.config import paths
 from workflow.data import make
 from workflow.data import prepare as module
 from workflow.data.arrays import NO_MASK, load_arrays
-from workflow.data.errors import DataError
 from workflow.data.prepare import FILES, prepare
 from workflow.data.resize import resize
-from workflow.data.source import open_source
-from workflow.raw_files import raw_roots
+from workflow.data.sources.source import open_source
+from workflow.running import fingerprint
+from workflow.running.raw_files import raw_roots
 
 SPLITS = ("train", "val", "test")
 COUNTS = {  # 49 B-scans, every seventh; 4 volumes of which one tests and one validates

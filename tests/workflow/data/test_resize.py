@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from workflow.config_data import Resize
+from workflow.base.errors import DataError
+from workflow.config.datasets import Resize
 from workflow.data.decoding import decode, decode_reduced
-from workflow.data.errors import DataError
 from workflow.data.resize import resize, resize_image, resize_mask
-from workflow.data.source import RawImage
+from workflow.data.sources.source import RawImage
 
 RULES = [
     Resize(images=images, masks=masks)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow.config import load_config
-from workflow.data.errors import DataError
+from workflow.base.errors import DataError
+from workflow.config.load import load_config
 from workflow.data.split import balanced_folds, choose_balanced, make_split, read_split
 
 FLUIDS = ["irf", "srf", "ped"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from workflow import paths
-from workflow.cells import Run
+from workflow.base.files import read_json
+from workflow.config import paths
+from workflow.config.cells import Run
 from workflow.data.arrays import NO_MASK, load_arrays
 from workflow.evaluation.controls import control_seeds, predictions
-from workflow.evaluation.metrics import collect
-from workflow.files import read_json
+from workflow.metrics.metrics import collect
 
 CONTROLS = ("control_oracle", "control_prior", "control_background")
 

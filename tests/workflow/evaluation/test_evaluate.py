@@ -9,12 +9,12 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow import paths
+from workflow.config import paths
 from workflow.data.arrays import load_arrays
+from workflow.data.images import to_device
 from workflow.evaluation import evaluate
-from workflow.evaluation.counts_file import SCHEMA
 from workflow.evaluation.evaluate import evaluate_seeds, predict
-from workflow.images import to_device
+from workflow.metrics.counts_file import SCHEMA
 
 TASKS = {
     "unetpp": ("segmentation",),

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from workflow import paths
+from workflow.base.errors import DataError
+from workflow.config import paths
 from workflow.data.arrays import load_arrays
-from workflow.data.errors import DataError
-from workflow.data.source import RawImage, open_source
+from workflow.data.sources.source import RawImage, open_source
 from workflow.evaluation import evaluate
-from workflow.evaluation.boundary import boundary_distances
 from workflow.evaluation.controls import control_seeds
 from workflow.evaluation.evaluate import write_counts
+from workflow.metrics.boundary import boundary_distances
 
 DATASETS = ["isic2017", "retouch_spectralis"]
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from workflow.cells import Run
-from workflow.config import load_config
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError
+from workflow.config.cells import Run
+from workflow.config.load import load_config
 from workflow.planning.bill import REPORTING, make_bill, table_bill
 from workflow.planning.cost import COMPILING, START, cost, predicted_runtime, steps_of, work
 from workflow.planning.counting import count
@@ -76,7 +76,7 @@ def test_what_is_kept_is_what_a_real_backward_pass_keeps():
     # The same network on a real device, where each tensor has an address of its own.
     sizes = []
     config = configured(datasets={"isic2017": {"image_size": 96}})
-    from workflow.methods import build_method
+    from workflow.networks.build import build_method
 
     network = build_method(config, "isic2017", "octnet").train()
     for images in (2, 4):
@@ -90,7 +90,7 @@ def test_what_is_kept_is_what_a_real_backward_pass_keeps():
             prediction = network(torch.rand(images, 3, 96, 96))
         sizes.append(sum(seen.values()))
         del prediction
-    assert count(config, "isic2017", "octnet").kept == (sizes[1] - sizes[0]) // 2
+    assert count(config, "isic2017", "octnet")[2] == (sizes[1] - sizes[0]) // 2
 
 
 def test_every_network_of_the_paper_is_on_record(monkeypatch):

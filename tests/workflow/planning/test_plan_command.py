@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from workflow import paths, plan
-from workflow.config import load_config, load_raw, resolve
-from workflow.config_errors import ConfigError
-from workflow.files import write_json
+from workflow.base.errors import ConfigError
+from workflow.base.files import write_json
+from workflow.config import paths
+from workflow.config.load import load_config, load_raw, resolve
+from workflow.planning import command as plan
 from workflow.planning import devices
 from workflow.planning.calibrate import calibrate
 from workflow.planning.devices import Device
@@ -110,5 +111,8 @@ def test_afterwards_it_sets_used_beside_predicted(tmp_path, monkeypatch, capsys)
 
 
 def test_a_plan_imports_no_torch():
-    code = "import sys; from workflow import plan; plan.main([]); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from workflow.planning import command; "
+        "command.main([]); sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import ROOT
-from workflow.config import load_config
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError
+from workflow.config.load import load_config
 from workflow.planning import devices, networks
 from workflow.planning.cost import SPARE, cost, predicted_runtime
 from workflow.planning.devices import KNOWN, choose, known_device

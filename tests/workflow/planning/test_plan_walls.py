@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from workflow.config import load_config
+from workflow.config.load import load_config
 from workflow.planning.bill import REPORTING, make_bill
 from workflow.planning.devices import Device, known_device
 

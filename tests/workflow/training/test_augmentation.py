@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from workflow.protocol import Augmentation
+from workflow.config.training import Augmentation
 from workflow.training import augmentation as moving
 
 SIZES = [(16, 16), (17, 17), (12, 20), (21, 9), (224, 224)]

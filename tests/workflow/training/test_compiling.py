@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow.config import load_config
-from workflow.config_errors import ConfigError
-from workflow.device import autocast, computing
-from workflow.protocol import overlaid
+from workflow.base.errors import ConfigError
+from workflow.config.load import load_config
+from workflow.config.training import overlaid
+from workflow.networks.device import autocast, computing
 from workflow.training import compiling
 from workflow.training.compiling import compiled, missing, options
 

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow.config import load_config
-from workflow.device import computing
-from workflow.images import DeviceImages
-from workflow.protocol import overlaid
+from workflow.config.load import load_config
+from workflow.config.training import overlaid
+from workflow.data.images import DeviceImages
+from workflow.networks.device import computing
 from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer, Validation, shuffled, stream
 from workflow.training.progress import Epoch
-from workflow.training.record import weights_hash
 from workflow.training.schedule import learning_rate
+from workflow.training.state.record import weights_hash
 
 SIZE, LESIONS, LABELS = 16, 2, 3
 

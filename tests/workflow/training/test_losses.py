@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from resformer.prediction import Prediction
-from workflow.protocol import Loss
+from workflow.config.training import Loss
 from workflow.training.losses import class_weights, combined_loss, dice_loss, focal_loss
 
 # What float32 sums over a small batch can promise on any processor.

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from resformer.prediction import Prediction
-from workflow.conditional import MARGIN, ConditionalLabels, conditional_mixture
+from workflow.networks.conditional import MARGIN, ConditionalLabels, conditional_mixture
 from workflow.training.losses import (
     class_weights,
     combined_loss,

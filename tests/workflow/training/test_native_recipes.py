@@ -12,19 +12,20 @@ from test_loop import LABELS, LESIONS, Small, images
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow import paths
-from workflow.conditional import ConditionalLabels
-from workflow.config import load_config, load_raw, resolve
-from workflow.config_errors import ConfigError, merge
+from workflow.base.errors import ConfigError
+from workflow.config import paths
+from workflow.config.errors import merge
+from workflow.config.load import load_config, load_raw, resolve
 from workflow.data.arrays import load_arrays
-from workflow.device import computing
 from workflow.evaluation import evaluate
 from workflow.evaluation.evaluate import evaluate_seeds
+from workflow.networks.conditional import ConditionalLabels
+from workflow.networks.device import computing
 from workflow.training import train
 from workflow.training.loop import Splits, Trainer
 from workflow.training.optimisers import MultiAdaptiveStepper
-from workflow.training.record import weights_hash
 from workflow.training.schedule import learning_rate
+from workflow.training.state.record import weights_hash
 from workflow.training.train import train_seeds
 
 NATIVE = [name for name, entry in load_config().methods.items() if entry.native]

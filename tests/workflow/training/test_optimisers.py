@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from workflow.config import load_config
-from workflow.device import computing
-from workflow.protocol import overlaid
+from workflow.config.load import load_config
+from workflow.config.training import overlaid
+from workflow.networks.device import computing
 from workflow.training.losses import LossParts
 from workflow.training.optimisers import make_optimizer, make_stepper
 

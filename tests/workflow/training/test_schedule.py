@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler as schedulers
 
-from workflow.config import load_config
+from workflow.config.load import load_config
 from workflow.training.schedule import learning_rate
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from workflow import paths
-from workflow.data.errors import DataError
-from workflow.files import read_json, remove_tree
+from workflow.base.errors import DataError
+from workflow.base.files import read_json, remove_tree
+from workflow.config import paths
 from workflow.training import together, train
-from workflow.training.interruption import TRY_AGAIN, Interruption
+from workflow.training.state.interruption import TRY_AGAIN, Interruption
 from workflow.training.together import train_together
 
 

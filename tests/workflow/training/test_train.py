@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from workflow import paths
-from workflow.files import read_json, remove_tree, sha256
+from workflow.base.files import read_json, remove_tree, sha256
+from workflow.config import paths
 from workflow.training import loop, train
-from workflow.training.interruption import TRY_AGAIN, Interruption
+from workflow.training.state.interruption import TRY_AGAIN, Interruption
 
 DATASET, METHOD = "isic2017", "efficientnet"
 

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from workflow.files import replacing
+from workflow.base.files import replacing
 
 # A fixed date and origin, because a zip entry otherwise carries the time and system of writing.
 _DATE = (2017, 1, 1, 0, 0, 0)

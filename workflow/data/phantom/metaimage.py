@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow.files import replacing, write_text
+from workflow.base.files import replacing, write_text
 
 _ELEMENT_TYPES = {"uint8": "MET_UCHAR", "uint16": "MET_USHORT"}
 

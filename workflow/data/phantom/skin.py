@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workflow.base.files import replacing
 from workflow.data.phantom import skin_scene
 from workflow.data.phantom.archives import write_zip
 from workflow.data.phantom.skin_lesion import Canvas, Kind, draw_outline, draw_traits, paint
-from workflow.files import replacing
 
 FIRST_ID = 9_000_000
 MOST_IMAGES = 900_000

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow.config_sections import Policy, Pretraining
+from workflow.config.sections import Policy, Pretraining
 from workflow.training.pretraining.views import training_view
 
 HELD_OUT = 0.2  # of the images, as in the official code

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from workflow.training.pretraining.bench import Bench
-from workflow.training.snapshots import (
+from workflow.training.state.saved import Keeper, Snapshot
+from workflow.training.state.snapshots import (
     named,
     optimizer_state,
     random_state,
@@ -15,7 +16,6 @@ from workflow.training.snapshots import (
     restore_random_state,
     unnamed,
 )
-from workflow.training.state import Keeper, Snapshot
 
 # The loss of the images in some rows, with random numbers from a generator.
 LossOfRows = Callable[[Tensor, torch.Generator], Tensor]

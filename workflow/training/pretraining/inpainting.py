@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from workflow.config_sections import Policy
-from workflow.device import autocast
+from workflow.config.sections import Policy
+from workflow.networks.device import autocast
 from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
-from workflow.training.state import Keeper
+from workflow.training.state.saved import Keeper
 
 BLACK = -1.0  # images run from -1 to 1
 SCALE = 100.0

@@ -17,15 +17,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workflow import paths
-from workflow.config import Config
-from workflow.config_errors import ConfigError
-from workflow.config_sections import Policy
-from workflow.device import choose_device, choose_precision, computing, on_device
-from workflow.files import replacing, sha256, write_json
-from workflow.fingerprint import pretraining_fingerprint
-from workflow.step import run_step
-from workflow.training.interruption import TRY_AGAIN, Interrupted, Interruption
+from workflow.base.errors import ConfigError
+from workflow.base.files import replacing, sha256, write_json
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.config.sections import Policy
+from workflow.networks.device import choose_device, choose_precision, computing, on_device
+from workflow.running.fingerprint import pretraining_fingerprint
+from workflow.running.step import run_step
 from workflow.training.placement import state_folder
 from workflow.training.pretraining.bench import Bench, Pool
 from workflow.training.pretraining.fitting import PretrainingDiverged
@@ -42,7 +41,8 @@ from workflow.training.pretraining.superpixels import (
     pretraining_of,
     training_images,
 )
-from workflow.training.state import clear, print_line, publish
+from workflow.training.state.interruption import TRY_AGAIN, Interrupted, Interruption
+from workflow.training.state.saved import clear, print_line, publish
 
 SECONDS_BETWEEN_LINES = 5.0
 # Of the outputs, the one that is written last.

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workflow.config_sections import Policy
-from workflow.device import autocast
+from workflow.config.sections import Policy
+from workflow.networks.device import autocast
 from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
 from workflow.training.pretraining.inpainting import Inpainter, hide
-from workflow.training.state import Keeper
+from workflow.training.state.saved import Keeper
 
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(4))))
 TILE_FEATURES = 512

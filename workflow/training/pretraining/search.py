@@ -10,7 +10,7 @@ divided by its value under the base policy.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workflow.config_sections import Policy
+from workflow.config.sections import Policy
 
 HIGHEST_RATIO = 0.5
 

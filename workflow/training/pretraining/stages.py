@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from signal import Signals
 
-from workflow.config_sections import Policy
-from workflow.files import read_json, write_json
-from workflow.training.interruption import Interrupted
+from workflow.base.files import read_json, write_json
+from workflow.config.sections import Policy
 from workflow.training.pretraining.search import Losses
-from workflow.training.state import STATE, Keeper
+from workflow.training.state.interruption import Interrupted
+from workflow.training.state.saved import STATE, Keeper
 
 
 class Stages:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow import paths
-from workflow.config import Config
-from workflow.config_errors import ConfigError
-from workflow.config_sections import Pretraining
+from workflow.base.errors import ConfigError
+from workflow.base.files import replacing
+from workflow.config import paths
+from workflow.config.model import Config
+from workflow.config.sections import Pretraining
 from workflow.data.arrays import load_arrays
-from workflow.files import replacing
-from workflow.step import run_step
+from workflow.running.step import run_step
 
 
 def pretraining_of(config: Config, method: str) -> Pretraining:

@@ -6,8 +6,8 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import nn
 
-from workflow.data.errors import DataError
-from workflow.files import read_json, sha256
+from workflow.base.errors import DataError
+from workflow.base.files import read_json, sha256
 
 
 def load_pretraining(model: nn.Module, file: Path) -> dict[str, Any]:

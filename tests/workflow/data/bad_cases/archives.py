@@ -28,7 +28,7 @@ from tests.workflow.data.bad_cases.case import (
     holds,
     moved,
 )
-from workflow.data import unpack
+from workflow.data.fetching import unpack
 from workflow.data.phantom.archives import write_zip
 
 ZIP = "DATA/ISIC-2017_Training_Data.zip"

@@ -14,8 +14,8 @@ from unittest import mock
 
 from tests.workflow.data.bad_cases.case import Case, Group, holds, selected
 from tests.workflow.data.bad_cases.isic2017 import HTML, RECORD
-from tests.workflow.data.http_server import Answer, Script, serving
-from workflow.data import download, transfer
+from tests.workflow.data.fetching.http_server import Answer, Script, serving
+from workflow.data.fetching import download, transfer
 
 ZIP, TABLE = "ISIC-2017_Training_Data.zip", "ISIC-2017_Training_Part3_GroundTruth.csv"
 FILES = {ZIP: bytes(range(256)) * 800, TABLE: b"image_id,melanoma,seborrheic_keratosis\n"}

@@ -18,7 +18,7 @@ from tests.workflow.data.bad_cases.case import (
     moved,
     selected,
 )
-from tests.workflow.data.retouch_files import SPACING, edit_header, fluids, voxels, write
+from tests.workflow.data.sources.retouch_files import SPACING, edit_header, fluids, voxels, write
 from workflow.data.phantom.metaimage import write_metaimage
 
 # Slices, rows, and the columns on record.

@@ -4,8 +4,8 @@ import pytest
 
 from tests.conftest import ROOT, TINY
 from tests.workflow.training.pretraining.small_network import SETTINGS
-from workflow.config import load_config
-from workflow.config_errors import merge
+from workflow.config.errors import merge
+from workflow.config.load import load_config
 
 SMALL = {
     "module": "tests.workflow.training.pretraining.small_network",

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from resformer.prediction import Prediction
-from workflow.config_sections import Pretraining
+from workflow.config.sections import Pretraining
 from workflow.training.pretraining.bench import Bench, Pool
 from workflow.training.pretraining.superpixels import cut
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.workflow.training.pretraining.small_network import bench, build_inpainting, silent
-from workflow.config_sections import Policy
+from workflow.config.sections import Policy
 from workflow.training.pretraining import fitting
 from workflow.training.pretraining.inpainting import (
     evaluate_inpainting,
@@ -16,7 +16,7 @@ from workflow.training.pretraining.inpainting import (
     inpainting_loss,
     train_inpainting,
 )
-from workflow.training.record import weights_hash
+from workflow.training.state.record import weights_hash
 
 BASE = Policy(superpixels=9, masked=3)
 build = functools.partial(build_inpainting, image_size=32)

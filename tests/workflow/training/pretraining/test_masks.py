@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from tests.workflow.training.pretraining.small_network import bench
-from workflow.config_sections import Policy, Pretraining
+from workflow.config.sections import Policy, Pretraining
 from workflow.training.pretraining.bench import draw
 
 

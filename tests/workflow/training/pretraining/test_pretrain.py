@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workflow.training.pretraining import small_network
-from workflow import fingerprint, paths
-from workflow.config_errors import ConfigError
-from workflow.data.errors import DataError
-from workflow.files import read_json, remove_tree, sha256
+from workflow.base.errors import ConfigError, DataError
+from workflow.base.files import read_json, remove_tree, sha256
+from workflow.config import paths
+from workflow.running import fingerprint
 from workflow.training.pretraining import pretrain as pretraining
 from workflow.training.pretraining.pretrain import pretrain_seeds
 from workflow.training.pretraining.search import Losses, objective

@@ -7,11 +7,11 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.workflow.training.pretraining.test_pretrain import RUN, pretrain, record_of
-from workflow import paths
-from workflow.files import read_json, sha256
-from workflow.training.interruption import TRY_AGAIN, Interruption
+from workflow.base.files import read_json, sha256
+from workflow.config import paths
 from workflow.training.pretraining import fitting, stages
 from workflow.training.pretraining import pretrain as pretraining
+from workflow.training.state.interruption import TRY_AGAIN, Interruption
 from workflow.training.train import train_seeds
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.workflow.training.pretraining.conftest import small
-from workflow import fingerprint
-from workflow.config import load_config
-from workflow.config_errors import merge
+from workflow.config.errors import merge
+from workflow.config.load import load_config
+from workflow.running import fingerprint
 
 RUN = ("isic2017", "autosmim")
 KINDS = {

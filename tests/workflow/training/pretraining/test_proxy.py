@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.workflow.training.pretraining.small_network import bench, build_inpainting, silent
-from workflow.config_sections import Policy
+from workflow.config.sections import Policy
 from workflow.training.pretraining import bench as bench_module
 from workflow.training.pretraining.proxy import (
     PERMUTATIONS,
@@ -15,7 +15,7 @@ from workflow.training.pretraining.proxy import (
     tiles,
     train_jigsaw,
 )
-from workflow.training.record import weights_hash
+from workflow.training.state.record import weights_hash
 
 BASE = Policy(superpixels=9, masked=3)
 

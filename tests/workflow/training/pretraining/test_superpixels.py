@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.workflow.training.pretraining.small_network import images
-from workflow import paths
-from workflow.config_errors import ConfigError
+from workflow.base.errors import ConfigError
+from workflow.config import paths
 from workflow.data.arrays import load_arrays
 from workflow.training.pretraining import superpixels
 

@@ -1,0 +1,213 @@
+"""ISIC 2017 in its official layout, archives unpacked.
+
+For each part (Training, Validation, Test_v2): `ISIC-2017_<part>_Data` with `ISIC_*.jpg` (and
+`*_superpixels.png`, which are not masks), `ISIC-2017_<part>_Part1_GroundTruth` with
+`ISIC_*_segmentation.png` in {0, 255}, and `ISIC-2017_<part>_Part3_GroundTruth.csv` with the
+diagnoses; nevus is neither of its two columns.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from workflow.base.errors import DataError
+from workflow.base.files import read_yaml
+from workflow.config import paths
+from workflow.config.datasets import Dataset
+from workflow.config.model import Config
+from workflow.data.decoding import decode, decode_reduced, size_of
+from workflow.data.sources.source import RawImage, Row
+
+PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
+DIAGNOSES = ("melanoma", "seborrheic_keratosis", "nevus")
+# The threshold of the challenge's own scorer, which is 128 of {0, 255}.
+MASK_THRESHOLD = 128
+
+
+class _Files(NamedTuple):
+    """What there is of one image."""
+
+    part: str
+    image: Path
+    mask: Path | None
+    diagnosis: dict[str, int]
+
+
+def open_source(config: Config, dataset: str) -> "Isic2017":
+    """The source of a data set; what phantoms are like is on no record."""
+    record = config.data.isic2017_record if config.data.origin == "local" else None
+    roots = paths.raw_roots(config, "isic2017")
+    return Isic2017(roots, config.datasets[dataset], record)
+
+
+class Isic2017:
+    """The three parts of the challenge; images are their own groups.
+
+    Args:
+        roots: folders in which the unpacked archives may lie; the first that has one counts.
+        dataset: the data set's configuration.
+        record: YAML file whose `counts` the parts must have; None checks nothing.
+
+    Raises:
+        DataError: files are missing or contradict each other or the record.
+    """
+
+    def __init__(self, roots: list[Path], dataset: Dataset, record: str | None) -> None:
+        if dataset.lesions != ["lesion"]:
+            raise DataError(f"lesions: found {dataset.lesions}; ISIC 2017 has one: [lesion]")
+        wrong = [name for name in dataset.labels if name not in DIAGNOSES]
+        if wrong:
+            raise DataError(f"labels: {wrong[0]!r} is not a diagnosis; allowed: {[*DIAGNOSES]}")
+        self._labels = dataset.labels
+        self._files: dict[str, _Files] = {}
+        self.tables: Sequence[Path] = tuple(
+            table
+            for part, title in PARTS.items()
+            if (table := self._add(roots, part, f"ISIC-2017_{title}")) is not None
+        )
+        if not self._files:
+            raise DataError(
+                f"{roots[0]}: found none of ISIC-2017_{{Training,Validation,Test_v2}}_Data (folder "
+                "or .zip, data.isic2017_dir); docs/data.md says which files to place there"
+            )
+        if record is not None:
+            _check_counts(self._files, Path(record), roots[0])
+        self.groups: Sequence[str] = list(self._files)
+
+    def rows(self, group: str) -> list[Row]:
+        """The one image of a group; see `Source.rows`."""
+        files = self._files[group]
+        width, height = size_of(files.image)
+        return [
+            {
+                "id": group,
+                "group": group,
+                "part": files.part,
+                "width": width,
+                "height": height,
+                "has_mask": files.mask is not None,
+                **{f"label_{name}": files.diagnosis[name] for name in self._labels},
+                "files": (files.image, files.mask) if files.mask else (files.image,),
+            }
+        ]
+
+    def read(self, group: str, size: int) -> Iterator[RawImage]:
+        """The one image of a group, decoded no larger than `size` asks for, and its mask."""
+        files = self._files[group]
+        width, height = size_of(files.image)
+        pixels, extent = decode_reduced(files.image, size)
+        mask = None
+        if files.mask is not None:
+            mask = (decode(files.mask, "L") >= MASK_THRESHOLD).astype(np.uint8)
+            if mask.shape != (height, width):
+                raise DataError(
+                    f"{files.mask}: mask is {mask.shape}, image is {(height, width)} (height, "
+                    "width); they must agree. Fetch both again"
+                )
+        yield RawImage(group, pixels, mask, extent)
+
+    def _add(self, roots: list[Path], part: str, prefix: str) -> Path | None:
+        """Take in one part if it is there; returns its table of diagnoses."""
+        images = _folder(roots, f"{prefix}_Data", ".jpg")
+        if not images:
+            return None  # a copy may lack a part; the split says which images it wants
+        masks = _folder(roots, f"{prefix}_Part1_GroundTruth", "_segmentation.png")
+        table = _table(roots, f"{prefix}_Part3_GroundTruth.csv")
+        diagnoses = _diagnoses(table)
+        for image, path in images.items():
+            if image in self._files:
+                raise DataError(
+                    f"{path}: {image} is also in part {self._files[image].part}; remove it from "
+                    "one of them"
+                )
+            if image not in diagnoses:
+                raise DataError(
+                    f"{table}: no row for {image}, whose image is there; fetch the file again"
+                )
+            self._files[image] = _Files(part, path, masks.get(image), diagnoses[image])
+        return table
+
+
+def _folder(roots: list[Path], name: str, ending: str) -> dict[str, Path]:
+    """Image id -> file, of the files with an ending in the first folder that has any.
+
+    An archive holds a folder of its own name, which unpacking puts into another one of that name.
+    """
+    for root in roots:
+        for folder in (root / name, root / name / name):
+            if folder.is_dir():
+                # "._" begins the shadows that archives packed on a Mac hold.
+                found = sorted(
+                    f for f in folder.iterdir()
+                    if f.name.endswith(ending) and not f.name.startswith(".")
+                )  # fmt: skip
+                if found:
+                    return {file.name.removesuffix(ending): file for file in found}
+    return {}
+
+
+def _table(roots: list[Path], name: str) -> Path:
+    for root in roots:
+        if (root / name).is_file():
+            return root / name
+    raise DataError(
+        f"{roots[0] / name}: missing, but its images are there; it holds the diagnoses. Fetch it"
+    )
+
+
+def _diagnoses(path: Path) -> dict[str, dict[str, int]]:
+    """image id -> diagnosis -> 0 or 1."""
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:
+        raise DataError(f"{path}: not a CSV table; fetch the file again") from error
+    missing = {"image_id", "melanoma", "seborrheic_keratosis"} - set(table.columns)
+    if missing:
+        raise DataError(f"{path}: column {sorted(missing)[0]} is missing; fetch the file again")
+    twice = table["image_id"][table["image_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: {twice.iloc[0]} has two rows; fetch the file again")
+    table = table.set_index("image_id")[["melanoma", "seborrheic_keratosis"]]
+    # Value by value, because one word makes text of a column's numbers.
+    table = table.apply(pd.to_numeric, errors="coerce")
+    wrong = table.index[~table.isin([0, 1]).all(axis=1)]
+    if len(wrong):
+        raise DataError(f"{path}: {wrong[0]}: a diagnosis is neither 0 nor 1; fetch the file again")
+    both = table.index[table.sum(axis=1) > 1]
+    if len(both):
+        raise DataError(f"{path}: {both[0]} has two diagnoses; fetch the file again")
+    table = table.astype(int)
+    table["nevus"] = 1 - table.max(axis=1)
+    return {str(image): {d: int(row[d]) for d in DIAGNOSES} for image, row in table.iterrows()}
+
+
+def _check_counts(files: dict[str, _Files], record: Path, root: Path) -> None:
+    """Each part must hold as many images, masks and diagnoses as are on record."""
+    found = {part: Counter[str]() for part in PARTS}
+    for entry in files.values():
+        found[entry.part].update({"images": 1, "masks": int(entry.mask is not None)})
+        found[entry.part].update(entry.diagnosis)
+    try:
+        known = read_yaml(record)["counts"]
+        wrong = [
+            f"{PARTS[part]} {kind}: found {found[part][kind]}, on record {count}"
+            for part, counts in known.items()
+            for kind, count in counts.items()
+            if found[part][kind] != count
+        ]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{record}: cannot be read as a record with `counts` ({', '.join(PARTS)}, and in each "
+            "what is counted: its number). Restore the file, or set data.isic2017_record to null"
+        ) from error
+    if wrong:
+        raise DataError(
+            f"{root}: {'; '.join(wrong)} ({record}). Complete the files or fetch them again; for a "
+            "copy that is meant to be smaller set data.isic2017_record to a record of its own, or "
+            "to null"
+        )

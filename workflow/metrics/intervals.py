@@ -1,0 +1,274 @@
+"""Means over seeds and paired differences between methods, with intervals and tests.
+
+Everything is in per cent, differences in points. The standard errors and degrees of freedom are
+those of `variance`, which says why they are no plain bootstrap's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.special import nctdtrinc, stdtr, stdtrit
+
+from workflow.base.errors import DataError
+from workflow.metrics.ratios import Ratios
+from workflow.metrics.variance import ROUNDING, Array, Linear, Mask, Spread, linearise, spread
+
+# From this share of a class on, what one group does decides the class.
+DOMINANT = 0.9
+
+SEEDS_UNKNOWN = "one seed: what other seeds would give is not in the interval"
+GROUPS_UNKNOWN = "no groups to compare: what other groups would give is not in the interval"
+DOMINATED = (
+    "one group holds 90 % of a class or more: the interval compares it with the little that is left"
+)
+NO_SPREAD = "no variation between seeds or groups: the interval has no width"
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is chosen about the statistics before any result is seen.
+
+    Attributes:
+        level: of all intervals.
+        resamples: how often seeds and groups are drawn where there is no closed form.
+        seed: of these draws.
+        margin: in points; values that differ by no more are equivalent.
+        power: of the test at the difference that is called detectable.
+        spread_ddof: 1 for an SD with n - 1 in the divisor, 0 for n.
+    """
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+    margin: float = 1.0
+    power: float = 0.8
+    spread_ddof: int = 1
+
+    @property
+    def alpha(self) -> float:
+        """The level of the tests."""
+        return 1 - self.level
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's mean over seeds.
+
+    Attributes:
+        value: the mean over the seeds that have a value.
+        sd: over these seeds; None where they are too few.
+        n: how many seeds these are.
+        low: lower end of the interval; None, like all that follow, where there is one seed only and
+            no two groups to compare.
+        high: upper end.
+        error: the standard error.
+        degrees: of freedom of the interval's t quantile.
+        notes: what is not in the interval, or what it stands on.
+    """
+
+    value: float
+    sd: float | None
+    n: int
+    low: float | None
+    high: float | None
+    error: float | None
+    degrees: float | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method's metric less another's, on the same groups and their common seeds.
+
+    Attributes:
+        value: the mean over the common seeds.
+        n: how many seeds are common.
+        low: lower end of the interval; None as in `Estimate`.
+        high: upper end.
+        p: two-sided, less than the design's alpha exactly where the interval leaves out 0.
+        detectable: the true difference that this design finds with the power asked for.
+        error: the standard error.
+        degrees: of freedom of the interval's t quantile.
+        notes: as in `Estimate`.
+    """
+
+    value: float
+    n: int
+    low: float | None
+    high: float | None
+    p: float | None
+    detectable: float | None
+    error: float | None
+    degrees: float | None
+    notes: tuple[str, ...]
+
+
+def estimate(
+    ratios: Ratios, design: Design, bounds: tuple[float, float] = (0.0, 100.0)
+) -> Estimate | None:
+    """A metric's mean over seeds, with an interval over seeds and groups.
+
+    Args:
+        ratios: the metric of one (data set, method).
+        design: the interval's level, and how the SD is taken.
+        bounds: what the metric cannot go beyond; the interval is cut there.
+
+    Returns:
+        None where no seed has a value.
+    """
+    linear = linearise(ratios.numerator, ratios.denominator)
+    linear = on_seeds(linear, np.isfinite(linear.values))
+    n = linear.values.shape[-1]
+    if n == 0:
+        return None
+    value = float(linear.values.mean())
+    sd = float(linear.values.std(ddof=design.spread_ddof)) if n > design.spread_ddof else None
+    doubt = spread(linear)
+    notes = _notes(linear.weights, n, doubt)
+    if n == 1 and not doubt.comparable:
+        return Estimate(value, sd, n, None, None, None, None, notes)
+    reach = float(t_quantile(doubt.degrees, design) * doubt.error)
+    low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])
+    return Estimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
+
+
+def difference(a: Ratios, b: Ratios, design: Design) -> Difference | None:
+    """`a` less `b`, paired by group and seed.
+
+    Returns:
+        None where no seed has a value in both.
+
+    Raises:
+        DataError: the two have other groups.
+    """
+    return differences({"the first": a, "the second": b}, design)["the first", "the second"]
+
+
+def differences(
+    column: Mapping[str, Ratios], design: Design, of: str | None = None
+) -> dict[tuple[str, str], Difference | None]:
+    """The paired differences between the methods of a column.
+
+    A pair's numbers depend neither on the other methods of the column nor on their order.
+
+    Args:
+        column: method -> one metric on one data set.
+        design: the intervals' level, and the power at the detectable difference.
+        of: the method that all others are taken from; None for all pairs.
+
+    Returns:
+        (method, other) -> method less other, or None where they have no seed in common. Each pair
+        is there once, in the order of the column.
+
+    Raises:
+        DataError: two methods have other groups.
+    """
+    _check_groups(column)
+    if of is None:
+        pairs = list(combinations(column, 2))
+    else:
+        pairs = [(of, name) for name in column if name != of]
+    seeds = sorted({seed for ratios in column.values() for seed in ratios.seeds})
+    linear = {name: _spread_out(ratios, seeds) for name, ratios in column.items()}
+    # Pairs with the same seeds in common are computed together.
+    together: dict[tuple[bool, ...], list[tuple[str, str]]] = {}
+    for a, b in pairs:
+        common = np.isfinite(linear[a].values) & np.isfinite(linear[b].values)
+        together.setdefault(tuple(common.tolist()), []).append((a, b))
+    found: dict[tuple[str, str], Difference | None] = {}
+    for common, members in together.items():
+        found |= _subtract(linear, members, np.array(common), design)
+    return {pair: found[pair] for pair in pairs}
+
+
+def on_seeds(linear: Linear, chosen: Mask) -> Linear:
+    """The same on the chosen seeds alone."""
+    return Linear(linear.values[..., chosen], linear.influence[..., chosen, :], linear.weights)
+
+
+def p_value(value: Array, doubt: Spread, design: Design) -> Array:
+    """Two-sided p `[...]` of values that are 0 if there is nothing to them.
+
+    The t distribution has the tail's degrees, and is stretched so that p is below alpha exactly
+    where the interval leaves out 0. Without any spread, p is 0, or 1 for what rounding explains.
+    """
+    certain = np.where(np.abs(value) > ROUNDING, np.inf, 0)
+    t = np.divide(np.abs(value), doubt.error, out=certain, where=doubt.error > 0)
+    stretch = t_quantile(doubt.tail, design) / t_quantile(doubt.degrees, design)
+    return 2 * stdtr(doubt.tail, -t * stretch)
+
+
+def detectable(doubt: Spread, design: Design) -> Array:
+    """The true difference `[...]` in points that the test finds with the design's power."""
+    return (
+        nctdtrinc(doubt.degrees, 1 - design.power, t_quantile(doubt.degrees, design)) * doubt.error
+    )
+
+
+def t_quantile(degrees: Array, design: Design) -> Array:
+    """How many standard errors an interval reaches to either side."""
+    return stdtrit(degrees, 1 - design.alpha / 2)
+
+
+def _subtract(
+    linear: Mapping[str, Linear], pairs: list[tuple[str, str]], common: Mask, design: Design
+) -> dict[tuple[str, str], Difference | None]:
+    """The differences of pairs that have the same seeds in common."""
+    n = int(common.sum())
+    if n == 0:
+        return dict.fromkeys(pairs)
+    both = [(linear[a], linear[b]) for a, b in pairs]
+    stacked = Linear(
+        np.stack([a.values - b.values for a, b in both]),
+        np.stack([a.influence - b.influence for a, b in both]),
+        np.stack([(a.weights + b.weights) / 2 for a, b in both]),
+    )
+    stacked = on_seeds(stacked, common)
+    value, doubt = stacked.values.mean(axis=-1), spread(stacked)
+    quantile = t_quantile(doubt.degrees, design)
+    low, high = value - quantile * doubt.error, value + quantile * doubt.error
+    tests = (p_value(value, doubt, design), detectable(doubt, design))
+    columns = (low, high, *tests, doubt.error, doubt.degrees)
+    found: dict[tuple[str, str], Difference | None] = {}
+    for k, pair in enumerate(pairs):
+        one = Spread(*(part[k] for part in vars(doubt).values()))
+        numbers = [None if n == 1 and not one.comparable else float(c[k]) for c in columns]
+        notes = _notes(stacked.weights[k], n, one)
+        found[pair] = Difference(float(value[k]), n, *numbers, notes=notes)
+    return found
+
+
+def _spread_out(ratios: Ratios, seeds: list[int]) -> Linear:
+    """A method's parts at the places of its seeds among all; NaN where it has no such seed."""
+    own = linearise(ratios.numerator, ratios.denominator)
+    places = [seeds.index(seed) for seed in ratios.seeds]
+    values = np.full(len(seeds), np.nan)
+    influence = np.zeros((len(seeds), len(ratios.groups)))
+    values[places], influence[places] = own.values, own.influence
+    return Linear(values, influence, own.weights)
+
+
+def _check_groups(column: Mapping[str, Ratios]) -> None:
+    first = next(iter(column), "")
+    for name, ratios in column.items():
+        if ratios.groups != column[first].groups:
+            raise DataError(
+                f"{name}: its {len(ratios.groups)} groups are not the {len(column[first].groups)} "
+                f"of {first}, in the same order; evaluate both on the same test set"
+            )
+
+
+def _notes(weights: Array, n: int, doubt: Spread) -> tuple[str, ...]:
+    """What a reader of the interval must know; of one mean or difference."""
+    comparable = bool(doubt.comparable)
+    held = weights.sum(axis=0)
+    dominated = (weights.max(axis=0) >= DOMINANT * held) & (held > 0)
+    conditions = {
+        SEEDS_UNKNOWN: n == 1,
+        GROUPS_UNKNOWN: not comparable,
+        DOMINATED: comparable and bool(dominated.any()),
+        NO_SPREAD: doubt.error == 0 and (n > 1 or comparable),
+    }
+    return tuple(note for note, holds in conditions.items() if holds)

@@ -1,0 +1,84 @@
+"""Classification from saved logits: decision rules, accuracy, sensitivity, specificity, AUC.
+
+In the paper's tables the decisions of all labels are pooled (micro-average, its formulas). The AUC
+is not: it is the mean over labels of each label's own, as the challenges of both data sets have it,
+because labels of unequal prevalence share no ranking.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from workflow.config.sections import Evaluation
+from workflow.metrics.rules import Floats, Parts
+from workflow.metrics.saved import Labels
+
+Decision = Literal["sigmoid", "softmax", "argmax"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
+
+
+def decide(labels: Labels, evaluation: Evaluation) -> NDArray[np.bool_]:
+    """Which labels are called present, `[N, n]`.
+
+    `sigmoid` takes each label by itself, `softmax` shares one probability among an image's labels;
+    both call what is above the threshold. `argmax` calls the largest, of equal ones the first.
+    """
+    if evaluation.decision == "argmax":
+        return np.arange(labels.logit.shape[1]) == labels.logit.argmax(axis=1)[:, None]
+    if evaluation.decision == "sigmoid":
+        return expit(labels.logit) > evaluation.threshold
+    return np.exp(_log_softmax(labels.logit)) > evaluation.threshold
+
+
+def decision_parts(labels: Labels, evaluation: Evaluation) -> dict[str, Parts]:
+    """`acc`, `sen` and `spe` of each label by itself."""
+    called, target, images = decide(labels, evaluation), labels.target, labels.images
+    return {
+        metric: Parts(images.sums(right), images.sums(asked), asked.sum(axis=0), images.groups)
+        for metric, right, asked in (
+            ("acc", called == target, np.ones_like(target)),
+            ("sen", called & target, target),
+            ("spe", ~called & ~target, ~target),
+        )
+    }
+
+
+def pooled_over_labels(parts: Parts) -> Parts:
+    """The micro-average: all labels as one class."""
+    return Parts(
+        parts.numerator.sum(axis=1, keepdims=True),
+        parts.denominator.sum(axis=1, keepdims=True),
+        parts.n.sum(keepdims=True),
+        parts.groups,
+    )
+
+
+def auc(labels: Labels, evaluation: Evaluation) -> Floats:
+    """Area under the ROC curve of each label, 0 to 1 `[n]`; NaN where one kind of image is missing.
+
+    Images are ranked by what the decision rule looks at: the label's own logit, or with `softmax`
+    and `argmax` its share of the softmax.
+    """
+    own = evaluation.decision == "sigmoid"
+    ranked = labels.logit if own else _log_softmax(labels.logit)
+    columns = zip(ranked.T, labels.target.T, strict=True)
+    return np.array([_auc(values, target) for values, target in columns])
+
+
+def _auc(values: Floats, target: NDArray[np.bool_]) -> float:
+    """The share of (present, absent) pairs in the right order; a tie is half a pair."""
+    present = int(target.sum())
+    pairs = present * (len(target) - present)
+    if not pairs:
+        return float("nan")
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # of equal values the mean rank
+    won = ranks[inverse][target].sum() - present * (present + 1) / 2
+    return float(won / pairs)
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,139 @@
+"""What each network costs: `python -m workflow.planning.card [--steps N] [METHOD...]`.
+
+Prints parameters and GFLOPs of every method of config.yaml at 224 pixels with ISIC 2017's outputs
+and at 512 with RETOUCH's, whether all counts on record are met (`networks/anchors/`), and seconds
+of a training step of the demo on this machine. The exit code is 1 if a count differs.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from typing import NamedTuple
+
+import torch
+
+from workflow.config.load import load_config
+from workflow.config.model import Config
+from workflow.config.sections import Method
+from workflow.networks.anchors import Case, differences, flops, load_anchors, on_meta, parameters
+from workflow.networks.device import computing
+from workflow.training.trial import Trial
+
+# Image size, lesion types and labels of the paper's two kinds of data.
+ISIC = Case(image_size=224, n_seg=1, n_cls=3, parameters=1)
+RETOUCH = Case(image_size=512, n_seg=3, n_cls=3, parameters=1)
+
+
+class Line(NamedTuple):
+    """One method of the card.
+
+    Attributes:
+        method: its key.
+        parameters_224, parameters_512: with ISIC 2017's and RETOUCH's outputs.
+        flops_224, flops_512: of one forward pass of one image.
+        on_record: parameters on record for the network at 512 (or else 224) as it is configured;
+            None where the record has other options or outputs only.
+        anchors: counts on record that were compared, blocks and FLOPs among them.
+        wrong: those that differ, a line each.
+    """
+
+    method: str
+    parameters_224: int
+    parameters_512: int
+    flops_224: int
+    flops_512: int
+    on_record: int | None
+    anchors: int
+    wrong: list[str]
+
+
+def count(name: str, entry: Method) -> Line:
+    """Count a method's network and hold it to what is on record."""
+    small, large = on_meta(entry, ISIC), on_meta(entry, RETOUCH)
+    cases = anchors.cases if (anchors := load_anchors(name)) else []
+    return Line(
+        name,
+        parameters(small),
+        parameters(large),
+        flops(small, ISIC.image_size),
+        flops(large, RETOUCH.image_size),
+        next(
+            (case.parameters for like in (RETOUCH, ISIC) for case in cases if _same(case, like)),
+            None,
+        ),
+        sum(1 + bool(case.flops or case.gmacs) + len(case.blocks) for case in cases),
+        [line for case in cases for line in differences(on_meta(entry, case), case)],
+    )
+
+
+def _same(case: Case, like: Case) -> bool:
+    """Whether a case has the size and outputs of the paper's data, and no options of its own."""
+    keys = {"options", "image_size", "n_seg", "n_cls"}
+    return case.model_dump(include=keys) == like.model_dump(include=keys)
+
+
+def seconds_per_step(config: Config, method: str, steps: int) -> float:
+    """Median seconds of a training step on random images of the configuration's size.
+
+    Args:
+        config: whose protocol and image size to take; its ISIC 2017.
+        method: what to train.
+        steps: how many to time, after one that is not.
+    """
+    training = config.training_for("isic2017", method)
+    with computing(training):
+        trial = Trial(config, "isic2017", method, training)
+        return statistics.median([_seconds(trial) for _ in range(steps + 1)][1:])
+
+
+def _seconds(trial: Trial) -> float:
+    start = time.perf_counter()
+    trial.step()
+    if trial.trainer.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def show(config: Config, names: list[str], steps: int) -> int:
+    """Print the card; returns how many methods differ from what is on record."""
+    write = sys.stdout.write
+    write(
+        f"{'method':<24}{'parameters':>13}{'GFLOPs':>9}{'parameters':>14}{'GFLOPs':>9}"
+        f"{'anchor':>14}{'match':>12}{'seconds':>10}\n{'':<24}{'at 224':>13}{'':>9}{'at 512':>14}"
+        f"{'':>9}{'parameters':>14}{'':>12}{'a step':>10}\n"
+    )
+    wrong = 0
+    for name in names:
+        line = count(name, config.methods[name])
+        met = f"{line.anchors - len(line.wrong)} of {line.anchors}" if line.anchors else "-"
+        anchor = "-" if line.on_record is None else f"{line.on_record:,}"
+        timed = f"{seconds_per_step(config, name, steps):.3f}" if steps else "-"
+        write(
+            f"{name:<24}{line.parameters_224:>13,}{line.flops_224 / 1e9:>9.2f}"
+            f"{line.parameters_512:>14,}{line.flops_512 / 1e9:>9.2f}"
+            f"{anchor:>14}{met:>12}{timed:>10}\n"
+        )
+        sys.stdout.flush()
+        for difference in line.wrong:
+            write(f"    {difference}\n")
+        wrong += bool(line.wrong)
+    return wrong
+
+
+def main() -> int:
+    """Read the command line; returns the exit code."""
+    config = load_config(overrides={"preset": "demo"})
+    learned = [name for name, entry in config.methods.items() if entry.module]
+    parser = argparse.ArgumentParser(prog="python -m workflow.planning.card", description=__doc__)
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: every method")
+    parser.add_argument("--steps", type=int, default=3, help="steps to time; 0: none")
+    given = parser.parse_args()
+    for name in given.methods:
+        if name not in learned:
+            parser.error(f"unknown method {name!r}; choose from {', '.join(learned)}")
+    return int(bool(show(config, given.methods or learned, given.steps)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The results that tables, verdicts and pages are made of, read once: values, and what tests need.
+
+`values` has one number per run, seed and metric; `ratios` has the same metrics as sums over groups,
+from which intervals, differences and ranks come.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from workflow.config.cells import Run
+from workflow.config.model import Config
+from workflow.metrics.intervals import Design, Estimate, estimate
+from workflow.metrics.metrics import collect, collect_ratios
+from workflow.metrics.ratios import Ratios
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the evaluated runs gave.
+
+    Attributes:
+        values: columns dataset, method, seed, metric, value (per cent; NaN is undefined), n.
+        ratios: run -> metric -> sums over groups; runs without any evaluated seed are not there.
+        design: what is chosen about the statistics.
+    """
+
+    values: "pd.DataFrame"
+    ratios: Mapping[Run, Mapping[str, Ratios]]
+    design: Design
+
+    @cached_property
+    def estimates(self) -> dict[tuple[Run, str], Estimate]:
+        """(run, metric) -> mean with its interval, of those that have a value."""
+        found = {
+            (run, metric): estimate(ratios, self.design)
+            for run, metrics in self.ratios.items()
+            for metric, ratios in metrics.items()
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def read_results(config: Config, runs: Iterable[Run]) -> Results:
+    """The results of some runs, of all seeds whose counts are there."""
+    runs = list(runs)
+    return Results(collect(config, runs), collect_ratios(config, runs), design(config))
+
+
+def design(config: Config) -> Design:
+    """The design that the configuration's `statistics` section describes."""
+    chosen = config.statistics.model_dump(exclude={"decimals"})
+    return Design(**chosen)

@@ -1,0 +1,171 @@
+"""The content of a table of results: every cell with its seeds, its printed value and its tests.
+
+A cell knows which seeds it rests on. A seed without a result, or whose metric is undefined, is
+kept in the cell and shown; it is never averaged away.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from workflow.base.errors import ConfigError
+from workflow.config.cells import Run, bind, has, table_cells, table_rows
+from workflow.config.model import Config
+from workflow.config.notices import notices
+from workflow.config.sections import ColumnGroup, Row
+from workflow.metrics.statistics import verdict
+from workflow.results.printed import PrintedKey
+from workflow.results.read import Results
+from workflow.results.result_cells import Mark, ResultCell, Values, result_cell, values_by_cell
+from workflow.results.setup_text import HEADING, setup
+from workflow.tables.comparisons import compared_sets, with_marks, with_standings
+from workflow.tables.content import ColumnSpan, FactCell, ReportTable, TableRow
+
+if TYPE_CHECKING:
+    pass
+
+METRIC_TITLES = {"ji": "JI", "dsc": "DSC", "acc": "Acc", "sen": "Sen", "spe": "Spe"}
+MARKS: dict[str | None, tuple[Mark, ...]] = {"color": ("best", "second"), "bold": ("best",)}
+
+
+class Column(NamedTuple):
+    """One column of a table: what its cells hold, and what stands above them.
+
+    Attributes:
+        number: of its metric among those of the table's definition.
+        span: title above the column and its neighbours.
+    """
+
+    number: int
+    group: ColumnGroup
+    metric: str
+    span: str
+    title: str
+    facet: str | None = None
+
+
+def build_table(
+    config: Config, key: str, results: Results, published: Mapping[PrintedKey, str]
+) -> ReportTable:
+    """Fill a results table of the configuration.
+
+    Args:
+        config: the resolved configuration.
+        key: the table's key there (II, III, ...).
+        results: of the table's runs at least; without ratios there are no intervals and no tests.
+        published: the printed numbers, from `printed.printed_results()`.
+
+    Returns:
+        The table with the rows and columns that `select` leaves.
+
+    Raises:
+        ConfigError: the table has nothing left.
+        ValueError: `results` has two values for one (data set, method, seed, metric).
+    """
+    columns = [
+        Column(number, group, metric, group.title, METRIC_TITLES[metric])
+        for number, (group, metric) in enumerate(metric_columns(config, key))
+    ]
+    table = fill(config, key, columns, values_by_cell(results.values), published)
+    rows = [
+        replace(row, cells=tuple(_estimated(config, cell, results) for cell in row.cells))
+        for row in table.rows
+    ]
+    rows, sets = with_standings(rows, table.sets, results)
+    return replace(table, rows=tuple(rows), sets=sets)
+
+
+def metric_columns(config: Config, key: str) -> list[tuple[ColumnGroup, str]]:
+    """The metrics that the columns of a table are of, each with its column group."""
+    return [(group, metric) for group in config.tables[key].columns for metric in group.metrics]
+
+
+def fill(
+    config: Config,
+    key: str,
+    columns: Sequence[Column],
+    values: Values,
+    published: Mapping[PrintedKey, str],
+) -> ReportTable:
+    """A table of any kind with its values and marks; rows and columns with nothing left are out.
+
+    Raises:
+        ConfigError: the table has nothing left.
+    """
+    definition, kept = config.tables[key], list(table_cells(config, key))
+    if not kept:
+        raise ConfigError(
+            f"tables.{key}: no cell is left under `select` {config.select.model_dump()}; "
+            f"choose data sets and methods of this table, or do not ask for it"
+        )
+    rows_kept, numbers = {cell.row for cell in kept}, {cell.column for cell in kept}
+    shown = [column for column in columns if column.number in numbers]
+    runs = list(dict.fromkeys(Run(cell.dataset, cell.method) for cell in kept))
+    filled = {(cell.row, cell.column) for cell in kept}
+
+    def cell_of(index: int, row: Row, column: Column) -> ResultCell:
+        run, metric, facet = bind(row, column.group), column.metric, column.facet
+        if run is None or not has(config, run.method, metric):
+            return ResultCell(run, metric, "not_done", {}, facet=facet)
+        printed = published.get(PrintedKey(key, run.dataset, run.method, metric))
+        if (index, column.number) in filled:
+            return result_cell(config, run, metric, values, printed, facet)
+        state = "not_done" if config.chosen(*run) else "not_run"
+        return ResultCell(run, metric, state, {}, printed=printed, facet=facet)
+
+    rows = [
+        _row(config, row, tuple(cell_of(i, row, column) for column in shown))
+        for i, row in enumerate(table_rows(config, key))
+        if i in rows_kept
+    ]
+    sets = compared_sets(rows, [(column.span, column.title) for column in shown], definition)
+    by_machine = any(row.machine for row in rows)
+    return ReportTable(
+        key=key,
+        kind=definition.kind,
+        caption=definition.caption,
+        stub=("Method", *(["Machine"] if by_machine else []), HEADING),
+        spans=_spans(shown),
+        rows=tuple(with_marks(rows, sets, MARKS.get(definition.mark, ()))),
+        mark=definition.mark,
+        notices=notices(config, runs),
+        preset=config.preset,
+        seeds=tuple(config.seeds),
+        decimals=config.statistics.decimals,
+        level=config.statistics.level,
+        comparable=not config.demo,
+        sets=tuple(sets),
+    )
+
+
+def _spans(columns: Sequence[Column]) -> tuple[ColumnSpan, ...]:
+    """Neighbouring columns of one column group under one title are one span."""
+    spans = groupby(columns, key=lambda column: (id(column.group), column.span))
+    return tuple(
+        ColumnSpan(title, tuple(column.title for column in members))
+        for (_, title), members in spans
+    )
+
+
+def _row(config: Config, row: Row, cells: tuple[ResultCell, ...]) -> TableRow:
+    machine = config.datasets[row.dataset].title if row.dataset else None
+    methods = [row.method] if row.method else list((row.methods or {}).values())
+    return TableRow(row.title, row.group, machine, row.dataset, cells, setup(config, methods))
+
+
+def _estimated(
+    config: Config, cell: ResultCell | FactCell, results: Results
+) -> ResultCell | FactCell:
+    """A cell with its interval, and with the verdict on its printed value."""
+    if isinstance(cell, FactCell) or cell.run is None or cell.state in ("not_done", "not_run"):
+        return cell
+    estimate = results.estimates.get((cell.run, cell.metric))
+    ratios = results.ratios.get(cell.run, {}).get(cell.metric)
+    said = None
+    if cell.printed is not None:
+        decimals = len(cell.printed.partition(".")[2])
+        number = float(cell.printed)
+        said = "demo" if config.demo else verdict(estimate, number, results.design, decimals)
+    groups = len(ratios.groups) if ratios is not None else None
+    return replace(cell, estimate=estimate, groups=groups, verdict=said)

@@ -1,0 +1,106 @@
+"""What a table holds, before any format: cells, rows, the sets of cells that are compared."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from workflow.config.sections import TableKind
+from workflow.results.result_cells import ResultCell
+
+
+@dataclass(frozen=True)
+class FactCell:
+    """One fact that no seed gave, beside the printed one; with its number where it is one."""
+
+    fact: str
+    text: str
+    printed: str | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class ColumnSpan:
+    """Columns under one title; an empty title stands for no title row."""
+
+    title: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of a table.
+
+    Attributes:
+        group: heads this row and those below it.
+        machine: the data set's title where it varies by row.
+        setup: recipe and initial weights of its methods; None in a summary of data sets.
+    """
+
+    title: str
+    group: str | None
+    machine: str | None
+    dataset: str | None
+    cells: tuple[ResultCell | FactCell, ...]
+    setup: str | None = None
+
+    @property
+    def stub(self) -> tuple[str, ...]:
+        """What stands between the row's title and its cells."""
+        return tuple(text for text in (self.machine, self.setup) if text is not None)
+
+
+@dataclass(frozen=True)
+class ComparedSet:
+    """Cells of one column that are compared with each other, two of which have a value.
+
+    Attributes:
+        heading: what stands above and left of them: group, data set, column group.
+        title: of their column.
+        rows: where they are.
+        resolvable: whether the tests tell any two of them apart; None where there is no test.
+        told_apart: the pairs of methods, (better, worse), that the tests tell apart.
+    """
+
+    heading: str
+    title: str
+    column: int
+    rows: tuple[int, ...]
+    resolvable: bool | None = None
+    told_apart: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A whole table, ready for any format.
+
+    Attributes:
+        sets: what is compared with each other; none where nothing is marked.
+        notes: what is to be said of this table alone, below it.
+        level: of its intervals; its tests are at 1 - level.
+        comparable: whether our numbers may be set against the printed ones.
+    """
+
+    key: str
+    kind: TableKind
+    caption: str
+    stub: tuple[str, ...]
+    spans: tuple[ColumnSpan, ...]
+    rows: tuple[TableRow, ...]
+    mark: Literal["color", "bold"] | None
+    notices: tuple[str, ...]
+    preset: str
+    seeds: tuple[int, ...]
+    decimals: int
+    level: float
+    comparable: bool
+    sets: tuple[ComparedSet, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Number of columns, the stub (method, machine) included."""
+        return len(self.stub) + sum(len(span.columns) for span in self.spans)
+
+    @property
+    def result_cells(self) -> list[ResultCell]:
+        """The cells that hold results, row by row."""
+        return [cell for row in self.rows for cell in row.cells if isinstance(cell, ResultCell)]

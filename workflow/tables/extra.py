@@ -1,0 +1,217 @@
+"""Tables beyond the paper's: what training cost, results of each class, and other conventions.
+
+They have the cells of the tables of results, so they say the same of missing seeds, and all formats
+write them. Nothing is tested here: the paper's tables are where methods are compared.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from workflow.base.files import read_json
+from workflow.config import paths
+from workflow.config.cells import Run, table_runs
+from workflow.config.model import Config
+from workflow.config.sections import TASK_OF, ColumnGroup
+from workflow.metrics.metrics import alternative_rules, per_class
+from workflow.metrics.rules import RULES
+from workflow.metrics.scores import DECISIONS
+from workflow.metrics.statistics import kendall
+from workflow.results.result_cells import Place, ResultCell, Values, values_by_cell
+from workflow.tables.build import METRIC_TITLES, Column, fill, metric_columns
+from workflow.tables.comparisons import SAME
+from workflow.tables.content import FactCell, ReportTable, TableRow
+
+TITLES = METRIC_TITLES | {
+    "auc": "AUC",
+    "parameters": "Param. (M)",
+    "gflops": "GFLOPs",
+    "hours": "Hours",
+    "memory": "Memory (GB)",
+    "images_per_second": "Images/s",
+}
+RULE_TITLES = {"empty_is_one": "empty = 1"}
+COSTS = (
+    "Param.: trainable parameters. GFLOPs: of one forward pass of one image, two per multiply-add.",
+    "Hours: of a whole training. Memory: at its peak, of the GPU, or of the process on a CPU.",
+    "Images/s: in training, validation included.",
+)
+UNTESTED = "Marks go by the means alone; nothing is tested here."
+
+
+def build_efficiency_table(config: Config, key: str) -> ReportTable:
+    """What the runs of a table cost, from their run.json."""
+    values = costs(config, table_runs(config, key))
+    recorded = {
+        place.metric for place, seeds in values.items() if not all(map(math.isnan, seeds.values()))
+    }
+    facts = list(enumerate(metric_columns(config, key)))
+    # Without any record, every fact is asked for and missing; else what no run records is left out.
+    columns = [
+        Column(number, group, fact, group.title, TITLES[fact])
+        for number, (group, fact) in facts
+        if fact in recorded or not values
+    ]
+    table = fill(config, key, columns, values, {})
+    lacking = dict.fromkeys(TITLES[f] for _, (_, f) in facts if values and f not in recorded)
+    notes = (*COSTS, f"Recorded by no run: {', '.join(lacking)}.") if lacking else COSTS
+    return replace(table, notes=notes)
+
+
+def build_class_table(config: Config, key: str) -> ReportTable:
+    """The results of each lesion or label by itself."""
+    columns = [
+        Column(number, group, metric, _span(group, metric), _class_title(name), name)
+        for number, (group, metric) in enumerate(metric_columns(config, key))
+        for name in _classes(config, group, metric)
+    ]
+    values = values_by_cell(per_class(config, table_runs(config, key)), "class")
+    return replace(fill(config, key, columns, values, {}), notes=(UNTESTED,))
+
+
+def build_rule_table(config: Config, key: str) -> ReportTable:
+    """The results by each convention of their metric, with ranks and how far these agree."""
+    columns = [
+        Column(number, group, metric, _span(group, metric), _rule_title(rule), rule)
+        for number, (group, metric) in enumerate(metric_columns(config, key))
+        for rule in _rules(config, group, metric)
+    ]
+    values = values_by_cell(alternative_rules(config, table_runs(config, key)), "rule")
+    table = fill(config, key, columns, values, {})
+    rows = with_places(table.rows)
+    used = {configured(config, column.metric) for column in columns}
+    notes = (
+        "In parentheses the rank in the column. τ: Kendall's rank correlation of a column with the "
+        f"one by the rule of the other tables, {', '.join(map(_rule_title, sorted(used)))}.",
+        UNTESTED,
+    )
+    return replace(table, rows=(*rows, agreement_row(config, rows)), notes=notes)
+
+
+def costs(config: Config, runs: Iterable[Run]) -> Values:
+    """(data set, method, fact) -> seed -> what run.json records, NaN where it does not.
+
+    A failed run has no hours, which are those of a whole training.
+    """
+    values: Values = {}
+    for run in runs:
+        for seed in config.seeds:
+            file = paths.run(config, *run, seed) / "run.json"
+            if file.is_file():
+                record = read_json(file)
+                for fact, value in _facts(record).items():
+                    if fact == "hours" and record.get("failure"):
+                        continue
+                    number = float("nan") if value is None else float(value)
+                    values.setdefault(Place(*run, fact), {})[seed] = number
+    return values
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """The facts of one run.json in the units of `TITLES`."""
+    training = record.get("configuration", {}).get("training", {})
+    speed, batch = record.get("steps_per_second"), training.get("batch_size")
+
+    def scaled(name: str, unit: float) -> float | None:
+        return None if record.get(name) is None else record[name] / unit
+
+    return {
+        "parameters": scaled("parameters", 1e6),
+        "gflops": scaled("flops", 1e9),
+        "hours": scaled("wall_seconds", 3600),
+        "memory": scaled("peak_memory_bytes", 1e9),
+        "images_per_second": speed * batch if speed and batch else None,
+    }
+
+
+def with_places(rows: Iterable[TableRow]) -> list[TableRow]:
+    """The rows with each cell's rank in its column; equal means share the better one."""
+    rows = list(rows)
+    columns = zip(*(_means(row) for row in rows), strict=True)
+    means = [[mean for mean in column if mean is not None] for column in columns]
+
+    def placed(cell: ResultCell | FactCell, column: int) -> ResultCell | FactCell:
+        if not isinstance(cell, ResultCell) or (mean := cell.mean) is None:
+            return cell
+        return replace(cell, place=1 + sum(other - mean > SAME for other in means[column]))
+
+    return [
+        replace(row, cells=tuple(placed(cell, j) for j, cell in enumerate(row.cells)))
+        for row in rows
+    ]
+
+
+def agreement_row(config: Config, rows: list[TableRow]) -> TableRow:
+    """How far the order of each column agrees with that of the rule in use: Kendall's tau-b."""
+    columns = list(zip(*(_means(row) for row in rows), strict=True))
+    # What a column is of, its rule aside.
+    heads = [
+        (cell.run.dataset, cell.metric, cell.facet)
+        for cell in rows[0].cells
+        if isinstance(cell, ResultCell) and cell.run
+    ]
+    used = {
+        (dataset, metric): column
+        for (dataset, metric, rule), column in zip(heads, columns, strict=True)
+        if rule == configured(config, metric)
+    }
+    taus = [
+        tau_b(column, used[dataset, metric])
+        for (dataset, metric, _), column in zip(heads, columns, strict=True)
+    ]
+    cells = (FactCell("tau", "" if tau is None else f"{tau:.2f}", value=tau) for tau in taus)
+    return TableRow("τ", None, None, None, tuple(cells), setup="")
+
+
+def tau_b(column: Sequence[float | None], other: Sequence[float | None]) -> float | None:
+    """Kendall's tau-b over the rows that have a value in both; None where there is none."""
+    both = [pair for pair in zip(column, other, strict=True) if None not in pair]
+    if len(both) < 2:
+        return None
+    first, second = np.array(both, np.float64).T
+    tau = float(kendall(first, second))
+    return None if np.isnan(tau) else tau
+
+
+def configured(config: Config, metric: str) -> str:
+    """The convention that the other tables follow."""
+    segments = TASK_OF[metric] == "segmentation"
+    return config.evaluation.rule if segments else config.evaluation.decision
+
+
+def _means(row: TableRow) -> list[float | None]:
+    return [cell.mean if isinstance(cell, ResultCell) else None for cell in row.cells]
+
+
+def _span(group: ColumnGroup, metric: str) -> str:
+    return f"{group.title}, {TITLES[metric]}"
+
+
+def _classes(config: Config, group: ColumnGroup, metric: str) -> list[str]:
+    """The lesions or labels that a metric of a column group is of."""
+    dataset = config.datasets[group.dataset or ""]
+    return dataset.lesions if TASK_OF[metric] == "segmentation" else dataset.labels
+
+
+def _class_title(name: str) -> str:
+    """`IRF`, or `seborrheic keratosis`: the shortest names are abbreviations."""
+    return name.upper() if len(name) <= 3 else name.replace("_", " ")
+
+
+def _rules(config: Config, group: ColumnGroup, metric: str) -> list[str]:
+    """The conventions under which a metric differs on a data set."""
+    if TASK_OF[metric] == "classification":
+        return list(DECISIONS)
+    # The challenge's JI and DSC are those of `empty_is_one`; where each image stands for itself, a
+    # volume is an image.
+    left_out = {"challenge"} - {config.evaluation.rule}
+    if not config.datasets[group.dataset or ""].by_volume:
+        left_out |= {"per_volume"} - {config.evaluation.rule}
+    return [rule for rule in RULES if rule not in left_out]
+
+
+def _rule_title(rule: str) -> str:
+    return RULE_TITLES.get(rule, rule.replace("_", " "))

@@ -1,0 +1,120 @@
+"""What stands below a table whose cells are compared: intervals, tests and verdicts, in full.
+
+One block for each compared set, its methods from best to worst. The table itself stays as the paper
+prints it.
+"""
+
+from typing import NamedTuple
+
+from workflow.metrics.intervals import Difference
+from workflow.results.result_cells import ResultCell
+from workflow.tables.content import ComparedSet, ReportTable
+from workflow.tables.text import show, signed
+
+NOT_RESOLVABLE = "not resolvable with this design"
+
+
+class Line(NamedTuple):
+    """A method's standing, a text for each of `headings`."""
+
+    title: str
+    texts: tuple[str, ...]
+
+
+class Block(NamedTuple):
+    """The methods of a compared set, the best first; the title says so if none are told apart."""
+
+    title: str
+    lines: list[Line]
+
+
+def headings(table: ReportTable) -> tuple[str, ...]:
+    """What the texts of each line are; the last two only where the paper prints numbers."""
+    level = f"{100 * table.level:.3g} %"
+    ours = ("Place", "Ours", f"{level} interval", "Seeds")
+    tests = ("Less the best other", f"{level} interval", "p (Holm)", "Detectable")
+    return (*ours, *tests, *(("Printed", "Verdict") if _printed(table) else ()))
+
+
+def blocks(table: ReportTable) -> list[Block]:
+    """The standings of each set that was tested."""
+    return [_block(table, one) for one in table.sets if one.resolvable is not None]
+
+
+def notes(table: ReportTable) -> list[str]:
+    """What the headings mean, and what the intervals stand on."""
+    cells = [cell for cell in table.result_cells if cell.standing is not None]
+    lines = [
+        "Place: by the mean, and in brackets the places that the tests leave open. Intervals are "
+        "over seeds and groups (volumes, or images where each stands for itself).",
+        "Less the best other: ours less that of the best other method of the block, with an "
+        "interval for this difference alone; p is corrected for all tests of the table, so it can "
+        "be large where the interval leaves out 0. Detectable: the true difference that a single "
+        "test finds with the power asked for.",
+    ]
+    if _printed(table):
+        lines.append("Verdict: whether our interval, the first one, agrees with the printed value.")
+    remarks = [note for cell in cells if cell.estimate for note in cell.estimate.notes]
+    for remark in dict.fromkeys(remarks):
+        found = f"{remarks.count(remark)} of {len(cells)} intervals"
+        lines.append(f"{remark[0].upper()}{remark[1:]} ({found}).")
+    return lines
+
+
+def _block(table: ReportTable, one: ComparedSet) -> Block:
+    cells = {row: table.rows[row].cells[one.column] for row in one.rows}
+    standing = {
+        row: cell
+        for row, cell in cells.items()
+        if isinstance(cell, ResultCell) and cell.standing is not None
+    }
+    order = sorted(standing, key=lambda row: _place(standing[row]))
+    groups = next((f"{cell.groups} groups" for cell in standing.values() if cell.groups), "")
+    title = ", ".join(filter(None, (one.heading, one.title, groups)))
+    if not one.resolvable:
+        title += f": {NOT_RESOLVABLE}"
+    return Block(title, [Line(table.rows[i].title, _texts(table, standing[i])) for i in order])
+
+
+def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
+    words, places, standing = show(cell, table), table.decimals, cell.standing
+    assert standing is not None
+    between = _between(cell.estimate.low, cell.estimate.high, places) if cell.estimate else ""
+    place = str(standing.place)
+    if standing.first != standing.last:
+        place += f" ({standing.first}–{standing.last})"
+    found = cell.versus.difference if cell.versus else None
+    texts = (place, words.text, between, f"{len(cell.values)} of {cell.expected}")
+    tests = _tests(found, cell.versus.p if cell.versus else None, places)
+    beside = (words.printed, cell.verdict or "") if _printed(table) else ()
+    return (*texts, *tests, *beside)
+
+
+def _tests(found: Difference | None, p: float | None, places: int) -> tuple[str, str, str, str]:
+    if found is None:
+        return ("", "", "", "")
+    detectable = "" if found.detectable is None else f"{found.detectable:.{places}f}"
+    interval = "" if found.low is None else _between(found.low, found.high, places, signs=True)
+    return (signed(found.value, places), interval, probability(p), detectable)
+
+
+def probability(p: float | None) -> str:
+    """A p-value to three decimals, and no 0."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _between(low: float | None, high: float | None, places: int, signs: bool = False) -> str:
+    if low is None or high is None:
+        return ""
+    ends = (signed(end, places) if signs else f"{end:.{places}f}" for end in (low, high))
+    return " to ".join(ends)
+
+
+def _place(cell: ResultCell) -> int:
+    return cell.standing.place if cell.standing else 0
+
+
+def _printed(table: ReportTable) -> bool:
+    return any(cell.verdict is not None for cell in table.result_cells)
