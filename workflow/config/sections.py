@@ -199,6 +199,8 @@ class Table(Section):
         mark: how best and second best are shown.
         compare_within: among which rows; empty is the whole column.
         methods_of: tables of results whose methods have a row each.
+        controls: methods whose rows stand at the foot, for comparison with all above: they are
+            neither marked nor tested.
     """
 
     kind: TableKind = "results"
@@ -210,11 +212,14 @@ class Table(Section):
     columns: list[ColumnGroup] = []
     rows: list[Row] = []
     methods_of: list[str] = []
+    controls: list[str] = []
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.methods_of and self.kind in ("results", "datasets"):
             raise ValueError("`methods_of` goes with kinds efficiency, classes and rules only")
+        if self.controls and self.kind != "results":
+            raise ValueError("`controls` goes with kind results only")
         return self
 
 

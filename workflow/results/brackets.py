@@ -6,17 +6,19 @@ specificity less 100, which is about 0 for every guess that does not look at the
 share of positives. Accuracy would not do: calling every label absent is right most of the time.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from workflow.config.cells import Run
+from workflow.config.cells import Run, is_control
 from workflow.config.model import Config
 from workflow.config.sections import Task
-from workflow.results.families import is_control
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SCORES: dict[Task, str] = {"segmentation": "DSC", "classification": "Youden index"}
 
 
 class Bracket(NamedTuple):
@@ -51,22 +53,47 @@ def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
         config: the resolved configuration.
         results: columns dataset, method, seed, metric, value (per cent; NaN is undefined).
     """
-    scores = _scores(results)
-    found = []
+    scores, found = _scores(results), []
     for (dataset, method, task), score in scores.items():
-        if is_control(config, method):
-            continue
-        around = {
-            name: scores[dataset, name, task]
-            for name in config.methods
-            if is_control(config, name) and (dataset, name, task) in scores
-        }
+        around = _controls(config, scores, dataset, task)
         oracles = [s for name, s in around.items() if config.methods[name].control == "oracle"]
-        low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
-        if oracles and low:
-            by = max(low, key=lambda name: low[name])
-            found.append(Bracket(Run(dataset, method), task, score, low[by], by, max(oracles)))
+        floor = _floor(config, around)
+        if oracles and floor and not is_control(config, method):
+            by, least = floor
+            found.append(Bracket(Run(dataset, method), task, score, least, by, max(oracles)))
     return found
+
+
+def below_controls(config: Config, results: "pd.DataFrame") -> dict[tuple[Run, Task], str]:
+    """(run, task) -> why it says nothing, of learned methods that a control does as well as.
+
+    Args:
+        config: the resolved configuration.
+        results: as for `brackets`; data sets without controls have no entry.
+    """
+    scores, found = _scores(results), {}
+    for (dataset, method, task), score in scores.items():
+        floor = _floor(config, _controls(config, scores, dataset, task))
+        if floor and score <= floor[1] and not is_control(config, method):
+            title = config.methods[floor[0]].title.lower()
+            found[Run(dataset, method), task] = (
+                f"below control: {SCORES[task]} {score:.1f}, where {title} has {floor[1]:.1f}"
+            )
+    return found
+
+
+def _controls(
+    config: Config, scores: Mapping[tuple[str, str, Task], float], dataset: str, task: Task
+) -> dict[str, float]:
+    """Control -> its score on a data set."""
+    names = (name for name in config.methods if is_control(config, name))
+    return {name: scores[dataset, name, task] for name in names if (dataset, name, task) in scores}
+
+
+def _floor(config: Config, around: Mapping[str, float]) -> tuple[str, float] | None:
+    """The best of the controls that know nothing of the images, and its score."""
+    low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
+    return max(low.items(), key=lambda item: item[1]) if low else None
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:

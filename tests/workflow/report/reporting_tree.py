@@ -19,7 +19,7 @@ from workflow.metrics.counts_file import (
 )
 from workflow.metrics.ratios import Ratios
 from workflow.results import printed
-from workflow.results.read import Results, design
+from workflow.results.read import results_of
 
 ROOT = Path(__file__).parents[3]
 SIZE = 24
@@ -258,7 +258,7 @@ def fake_results(config, value=50.0, missing=()):
 
 def values_only(config, frame):
     """Results of bare values: no intervals, no tests."""
-    return Results(frame, {}, design(config))
+    return results_of(config, frame, {})
 
 
 def results_of_groups(config, numbers):
@@ -276,4 +276,4 @@ def results_of_groups(config, numbers):
         values = zip(seeds, found.values(), strict=True)
         rows += [(dataset, method, metric, seed, value, len(groups)) for seed, value in values]
     columns = ["dataset", "method", "metric", "seed", "value", "n"]
-    return Results(pd.DataFrame(rows, columns=columns), ratios, design(config))
+    return results_of(config, pd.DataFrame(rows, columns=columns), ratios)
