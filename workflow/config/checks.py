@@ -210,7 +210,10 @@ def _tasks(config: Config) -> Iterator[str]:
         if table.kind == "datasets":
             if not table.datasets:
                 yield f"tables.{key}: a data set summary needs `datasets`"
-        elif not (table.rows or table.methods_of) or not table.columns:
+            continue
+        if table.controls and table.kind != "results":
+            yield f"tables.{key}.controls: goes with kind results only, and this is {table.kind}"
+        if not (table.rows or table.methods_of) or not table.columns:
             rows = "`rows`" if table.kind == "results" else "`methods_of` (or `rows`)"
             yield f"tables.{key}: a {table.kind} table needs {rows} and `columns`"
     for key, figure in config.figures.items():

@@ -218,8 +218,6 @@ class Table(Section):
     def _fits_its_kind(self) -> Self:
         if self.methods_of and self.kind in ("results", "datasets"):
             raise ValueError("`methods_of` goes with kinds efficiency, classes and rules only")
-        if self.controls and self.kind != "results":
-            raise ValueError("`controls` goes with kind results only")
         return self
 
 
