@@ -1,4 +1,6 @@
-"""How well the audit finds errors: clean tables from simulated runs, and one wrong cell in each.
+"""How well the audit finds errors: `python -m benchmarks.synthetic_papers [--papers N]`.
+
+Audits clean tables from simulated runs, and the same with one wrong cell in each.
 
 A clean table is what a paper would print: a random test set, methods with random rates, five runs
 each whose mean is rounded to one decimal; per-image JI and DSC likewise. Then one random cell is
@@ -11,7 +13,9 @@ changes. Whether it is, is decided here by other arithmetic than the audit's own
 cannot be told from rounding by anybody.
 """
 
+import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,3 +208,18 @@ def _judge(score: Score, paper: Paper, cell: Cell, text: str) -> None:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none to find"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate, and print the rates."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.synthetic_papers", description=__doc__
+    )
+    parser.add_argument("--papers", type=int, default=1000, help="how many; default: 1000")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers; default: 0")
+    given = parser.parse_args(arguments)
+    print(simulate(given.papers, given.seed))
+
+
+if __name__ == "__main__":
+    main()

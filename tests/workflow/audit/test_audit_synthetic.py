@@ -8,11 +8,11 @@ import pytest
 from benchmarks.synthetic_papers import (
     beyond_rounding,
     clean_tables,
+    main,
     misprint,
     simulate,
 )
 from workflow.audit.cells import Cell
-from workflow.audit.command import run
 
 
 def test_errors_are_found_and_clean_papers_pass():
@@ -89,7 +89,8 @@ def test_any_change_of_a_copy_is_beyond():
     assert beyond_rounding(cells, copy, f"{float(copy.text) + 0.1:.1f}")
 
 
-def test_the_command_prints_the_rates():
-    text = run(["--simulate", "10", "--seed", "4"])
+def test_the_command_prints_the_rates(capsys):
+    main(["--papers", "10", "--seed", "4"])
+    text = capsys.readouterr().out
     assert text.startswith("10 clean papers: 0 with a false alarm.\n")
     assert re.search(r"\d+ errors beyond the rounding bound: \d+ found \(100\.0 %\)", text)
