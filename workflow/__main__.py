@@ -15,7 +15,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from workflow.base.errors import ConfigError, DataError, UsageError
 
@@ -53,6 +53,10 @@ class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse."""
         raise UsageError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
+
+    def print_help(self, file: IO[str] | None = None) -> None:
+        """Print the help, and notice where nobody reads it, which argparse would not."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
