@@ -15,7 +15,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from workflow.base.errors import ConfigError, DataError, UsageError
 
@@ -54,7 +54,7 @@ class _Parser(ArgumentParser):
         """Refuse."""
         raise UsageError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
 
-    def print_help(self, file: IO[str] | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:
         """Print the help, and notice where nobody reads it, which argparse would not."""
         (file or sys.stdout).write(self.format_help())
 
@@ -99,6 +99,19 @@ def installed() -> int:
     return main()
 
 
+def parser_of(name: str) -> ArgumentParser:
+    """What reads the arguments of a command."""
+    module = importlib.import_module(COMMANDS[name].module)
+    parser = _Parser(
+        prog=f"{NAME} {name}",
+        description=module.__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
 def _carried_out(arguments: list[str]) -> int:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
@@ -108,19 +121,11 @@ def _carried_out(arguments: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `{NAME} {near[0]}`? " if near else ""
         raise UsageError(f"no command {name!r}; {hint}`{NAME} --help` lists all")
-    module = importlib.import_module(COMMANDS[name].module)
-    parser = _Parser(
-        prog=f"{NAME} {name}",
-        description=module.__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add_arguments(parser)
     try:
-        options = parser.parse_args(rest)
+        options = parser_of(name).parse_args(rest)
     except SystemExit:  # after --help; what is wrong raises a UsageError
         return 0
-    return module.run(options) or 0
+    return importlib.import_module(COMMANDS[name].module).run(options) or 0
 
 
 def _overview() -> str:

@@ -6,13 +6,11 @@ import re
 import subprocess
 import sys
 import types
-from argparse import ArgumentParser
 
 import pytest
 
 from tests.workspace import ROOT
-from workflow import __main__ as door
-from workflow.__main__ import COMMANDS, Command, main
+from workflow.__main__ import COMMANDS, Command, main, parser_of
 from workflow.base.errors import ConfigError, DataError, UsageError
 from workflow.base.files import write_json
 from workflow.commands.arguments import asked, has_run
@@ -90,9 +88,7 @@ def test_each_help_shows_an_example_and_imports_nothing_heavy(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_argument_is_explained_with_its_unit(name):
-    module = door.importlib.import_module(COMMANDS[name].module)
-    parser = ArgumentParser()
-    module.add_arguments(parser)
+    parser = parser_of(name)
     for action in parser._actions:
         assert action.help
         if action.metavar == "S":
@@ -103,9 +99,7 @@ def test_each_argument_is_explained_with_its_unit(name):
 def test_all_take_the_preset_in_the_same_way():
     texts = set()
     for name in OF_A_PRESET:
-        parser = ArgumentParser()
-        door.importlib.import_module(COMMANDS[name].module).add_arguments(parser)
-        (action,) = (action for action in parser._actions if action.dest == "preset")
+        (action,) = (action for action in parser_of(name)._actions if action.dest == "preset")
         assert (action.option_strings, action.nargs, action.default) == ([], "?", None)
         texts.add(str(action.help).partition(", or")[2])
     assert len(texts) == 1
