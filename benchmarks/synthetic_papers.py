@@ -1,6 +1,7 @@
-"""How well the audit finds errors: `python -m benchmarks.synthetic_papers [--papers N]`.
+"""How well the audit finds errors: `python -m benchmarks.synthetic_papers N [--seed SEED]`.
 
-Audits clean tables from simulated runs, and the same with one wrong cell in each.
+Makes N papers with clean tables of simulated runs, puts one wrong cell in each, audits both, and
+prints the rates of false alarms and of errors found.
 
 A clean table is what a paper would print: a random test set, methods with random rates, five runs
 each whose mean is rounded to one decimal; per-image JI and DSC likewise. Then one random cell is
@@ -14,6 +15,7 @@ cannot be told from rounding by anybody.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -210,16 +212,18 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none to find"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate, and print the rates."""
+def run(arguments: Sequence[str]) -> str:
+    """What the command prints."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.synthetic_papers", description=__doc__
+        prog="python -m benchmarks.synthetic_papers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--papers", type=int, default=1000, help="how many; default: 1000")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers; default: 0")
-    given = parser.parse_args(arguments)
-    print(simulate(given.papers, given.seed))
+    parser.add_argument("papers", type=int, metavar="N", help="how many papers")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (0)")
+    options = parser.parse_args(arguments)
+    return f"{simulate(options.papers, options.seed)}\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(run(sys.argv[1:]))

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.synthetic_papers import (
     beyond_rounding,
     clean_tables,
-    main,
     misprint,
+    run,
     simulate,
 )
 from workflow.audit.cells import Cell
@@ -89,8 +89,7 @@ def test_any_change_of_a_copy_is_beyond():
     assert beyond_rounding(cells, copy, f"{float(copy.text) + 0.1:.1f}")
 
 
-def test_the_command_prints_the_rates(capsys):
-    main(["--papers", "10", "--seed", "4"])
-    text = capsys.readouterr().out
+def test_the_command_prints_the_rates():
+    text = run(["10", "--seed", "4"])
     assert text.startswith("10 clean papers: 0 with a false alarm.\n")
     assert re.search(r"\d+ errors beyond the rounding bound: \d+ found \(100\.0 %\)", text)
