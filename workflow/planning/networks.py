@@ -1,6 +1,6 @@
 """What a network computes and stores, from `networks.csv`, or counted now if it is not there.
 
-`python -m workflow.planning.networks` writes the file anew, for the presets paper and demo.
+`resformer networks` writes the file anew, for the presets paper and demo.
 Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
@@ -122,8 +122,8 @@ def rows(config: Config) -> Iterator[tuple[str, Network]]:
             yield key, _count(config, dataset, method)
 
 
-def main() -> None:
-    """Count the networks of the presets paper and demo, and write them down."""
+def write_record() -> Path:
+    """Count the networks of the presets paper and demo, and write them down; returns the file."""
     counted: dict[str, Network] = {}
     for preset in ("paper", "demo"):
         counted |= rows(load_config(overrides={"preset": preset}))
@@ -131,7 +131,4 @@ def main() -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["network", *Network._fields])
         writer.writerows([key, *counts] for key, counts in sorted(counted.items()))
-
-
-if __name__ == "__main__":
-    main()
+    return FILE
