@@ -133,8 +133,8 @@ def test_table_ix_takes_the_method_from_the_column(paper):
     assert len(made) == 6 * 4
 
 
-def test_demo_makes_every_cell_of_the_paper_preset(repo, paper):
-    demo = preset(repo, "demo")
+def test_demo_makes_every_cell_of_the_paper_preset(repo):
+    demo, paper = preset(repo, "demo"), preset(repo, "paper")
     assert cells.runs(demo) == cells.runs(paper)
     for key in PRINTED_TABLES:
         assert list(cells.table_cells(demo, key)) == list(cells.table_cells(paper, key))

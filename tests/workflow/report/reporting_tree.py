@@ -30,9 +30,13 @@ def printed_rows():
         return list(csv.DictReader(stream))
 
 
-def paper_config(**changes):
-    """Preset paper of config.yaml."""
-    return Config.model_validate(load_raw(ROOT / "config.yaml", {"preset": "paper", **changes}))
+def paper_config(controls=False, **changes):
+    """Preset paper of config.yaml, with the controls at the foot of its tables or without."""
+    raw = load_raw(ROOT / "config.yaml", {"preset": "paper", **changes})
+    if not controls:
+        for table in raw["tables"].values():
+            table.pop("controls", None)
+    return Config.model_validate(raw)
 
 
 def printed_results_frame(seeds):

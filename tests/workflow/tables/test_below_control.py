@@ -31,7 +31,7 @@ LOST = {"hervella", "tang"}  # tang is as good as the control, and no better
 
 @pytest.fixture(scope="module")
 def config():
-    return paper_config(select={"datasets": ["retouch_cirrus"]})
+    return paper_config(controls=True, select={"datasets": ["retouch_cirrus"]})
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_controls_stand_at_the_foot_and_are_compared_with_nothing(config, table)
 
 
 def test_tables_by_machine_have_a_control_row_for_each_machine():
-    config = paper_config()
+    config = paper_config(controls=True)
     rows = {
         (run.dataset, run.method)
         for run in table_runs(config, "VIII")
@@ -114,7 +114,7 @@ def test_tables_by_machine_have_a_control_row_for_each_machine():
 
 
 def test_a_table_in_which_controls_alone_are_left_is_not_made():
-    config = paper_config(select={"methods": ["control_prior", "unetpp"]})
+    config = paper_config(controls=True, select={"methods": ["control_prior", "unetpp"]})
     assert table_runs(config, "II") == []
     assert Run("retouch_cirrus", "control_prior") in table_runs(config, "VI")
 

@@ -61,11 +61,8 @@ def read(text):
 
 @pytest.fixture(scope="module")
 def made():
-    """Every table from five equal seeds that each measured the printed number in four groups.
-
-    Without controls at the foot, which the paper has not.
-    """
-    config = paper_config(tables={key: {"controls": []} for key in KEYS})
+    """Every table from five equal seeds that each measured the printed number in four groups."""
+    config = paper_config()
     numbers = {
         (row["dataset"], row["method"], row["metric"]): [float(row["value"])] * 4
         for row in printed_rows()

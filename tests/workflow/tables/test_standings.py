@@ -31,7 +31,6 @@ from workflow.tables.tidy import FACT_COLUMNS, RESULT_COLUMNS, to_arrow, to_csv
 MEANS = {
     "he": 69.1, "gende": 69.0, "hervella": 55.0, "tang": 40.0,
     "resformer_seq": 73.0, "resformer_par": 73.4,
-    "control_shuffled": 20.0, "control_prior": 10.0, "control_background": 0.0,
 }  # fmt: skip
 
 
