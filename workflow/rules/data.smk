@@ -52,7 +52,7 @@ rule download:
 
 rule raw:
     input:
-        raw_inputs,
+        lambda wildcards: inputs.raw_inputs(CONFIG, wildcards.source),
     output:
         CONFIG.results / "data" / "{source}_files.json",
     log:

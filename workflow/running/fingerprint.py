@@ -191,6 +191,12 @@ def table_fingerprint(config: Config, key: str) -> str:
     return digest(values, "workflow.tables.make")
 
 
+def verdicts_fingerprint(config: Config) -> str:
+    """Of the verdicts: they rest on what the tables rest on."""
+    tables = [table_fingerprint(config, key) for key in cells.made_tables(config)]
+    return digest(tables, "workflow.verdicts.make")
+
+
 def figure_fingerprint(config: Config, key: str) -> str:
     """Of a figure, the masks it reads aside."""
     runs = cells.figure_runs(config, key)
