@@ -24,11 +24,6 @@ def run(arguments: list[str]) -> str:
         AuditError: an input cannot be used.
     """
     options = _parser().parse_args(arguments)
-    if options.simulate:
-        # Here only: numpy takes longer to load than an audit takes.
-        from benchmarks.synthetic_papers import simulate
-
-        return f"{simulate(options.simulate, options.seed)}\n"
     extras = (options.facts, options.claims, options.record)
     if options.tables is not None:
         paper = read_paper(options.tables, *extras)
@@ -61,13 +56,6 @@ def _parser() -> argparse.ArgumentParser:
         help="YAML of what else is known of the data sets; published/record.yaml is an example",
     )
     parser.add_argument("--format", choices=[*WRITERS], default="text")
-    parser.add_argument(
-        "--simulate",
-        type=int,
-        metavar="N",
-        help="instead: audit N simulated papers, clean and with one error, and print the rates",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
     return parser
 
 
