@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import fill, wrap
 from typing import Any, get_args
 
+from workflow.base.wording import two_units
 from workflow.config.model import Config
 from workflow.status.around import DataStanding, Made
 from workflow.status.estimate import Estimate
@@ -108,17 +109,8 @@ def matrix(runs: Sequence[Standing], seeds: Sequence[int]) -> str:
     return "\n".join([*lines, f"({', '.join(key)})"])
 
 
-def duration(seconds: float) -> str:
-    """A time in the two largest units that say enough of it."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
+def _time(seconds: float) -> str:
+    return two_units(seconds, 60)  # nothing is known to the second
 
 
 def _cell(runs: Sequence[Standing]) -> str:
@@ -151,11 +143,11 @@ def _estimate(estimate: Estimate, runs: Sequence[Standing]) -> str:
         return "Time left: no run has gone far enough to tell."
     basis = f"from runs of {estimate.known} of the {estimate.left} methods and data sets left"
     if estimate.clock is None:
-        return f"Time left: {duration(estimate.work)} of training ({basis}); none is running."
+        return f"Time left: {_time(estimate.work)} of training ({basis}); none is running."
     at_once = "one run" if estimate.at_once == 1 else f"{estimate.at_once} runs"
     return (
-        f"Time left: {duration(estimate.clock)} with {at_once} at a time, as now; "
-        f"{duration(estimate.work)} of training in all ({basis})."
+        f"Time left: {_time(estimate.clock)} with {at_once} at a time, as now; "
+        f"{_time(estimate.work)} of training in all ({basis})."
     )
 
 
@@ -183,7 +175,7 @@ def _running(run: Standing) -> str:
     said = f"epoch {_epoch(run)}/{run.epochs}"
     if run.jaccard is not None:
         said += f", JI {run.jaccard:.3f}"
-    left = ", time left not known yet" if run.left is None else f", {duration(run.left)} left"
+    left = ", time left not known yet" if run.left is None else f", {_time(run.left)} left"
     return f"{run.name}: {said}{left}{_job(run)}"
 
 
