@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflow.audit.formats import as_csv, as_markdown
+from workflow.base.markdown import escaped, head, row
 from workflow.config.model import Config
 from workflow.metrics.intervals import Difference
 from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
@@ -134,28 +135,17 @@ def _ranking_record(found: RankingVerdict) -> dict[str, Any]:
 def _markdown(verdicts: Verdicts, sheet: Sheet) -> str:
     counted = ", ".join(f"{word} {count}" for word, count in sheet.counts.items()) or "none"
     parts = [_face(verdicts, sheet.title) + f"**{counted}.**\n"]
-    parts += [f"{_md(line)}\n" for line in sheet.meaning]
+    parts += [f"{escaped(line)}\n" for line in sheet.meaning]
     for group in sheet.groups:
         rows = [
-            _row("<br>".join(_md(line) for line in cell) for cell in line.cells)
+            row("<br>".join(escaped(line) for line in cell) for cell in line.cells)
             for line in group.lines
         ]
-        head = [_row(map(_md, sheet.columns)), _row("---" for _ in sheet.columns)]
-        parts.append(f"## {_md(group.heading)}\n\n" + "\n".join([*head, *rows]) + "\n")
+        table = [*head(map(escaped, sheet.columns)), *rows]
+        parts.append(f"## {escaped(group.heading)}\n\n" + "\n".join(table) + "\n")
     return "\n".join(parts)
 
 
 def _face(verdicts: Verdicts, title: str) -> str:
-    lines = [f"# {title}", *(f"> **{_md(notice)}**" for notice in verdicts.notices)]
-    return "\n\n".join([*lines, f"Preset {_md(verdicts.preset)}."]) + "\n\n"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _md(text: str) -> str:
-    """Text in which Markdown and HTML see no markup."""
-    flat = " ".join(text.split())
-    flat = "".join(f"\\{c}" if c in r"\`*_[]|~#!" else c for c in flat)
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    lines = [f"# {title}", *(f"> **{escaped(notice)}**" for notice in verdicts.notices)]
+    return "\n\n".join([*lines, f"Preset {escaped(verdicts.preset)}."]) + "\n\n"
