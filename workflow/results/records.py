@@ -37,6 +37,16 @@ class SeedRecord:
     history: History
     trouble: str
 
+    @property
+    def kept(self) -> int | None:
+        """The epoch whose weights were kept; None where it is not on record."""
+        return self.facts.get("best_epoch")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training failed."""
+        return bool(self.facts.get("failure"))
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -71,7 +81,7 @@ def read_records(config: Config, results: "pd.DataFrame") -> list[RunRecord]:
     return [
         RunRecord(
             run=run,
-            seeds=tuple(_seed(config, run, seed) for seed in config.seeds),
+            seeds=tuple(read_seed(config, run, seed) for seed in config.seeds),
             metrics=tuple(
                 result_cell(config, run, metric, values)
                 for metric, task in METRIC_TASK.items()
@@ -82,7 +92,8 @@ def read_records(config: Config, results: "pd.DataFrame") -> list[RunRecord]:
     ]
 
 
-def _seed(config: Config, run: Run, seed: int) -> SeedRecord:
+def read_seed(config: Config, run: Run, seed: int) -> SeedRecord:
+    """What one seed of a run left behind."""
     folder = paths.run(config, *run, seed)
     counts = paths.evaluation(config, *run, seed) / "counts.parquet"
     file = folder / "run.json"
@@ -106,6 +117,12 @@ def read_history(path: Path) -> History:
         rows = list(csv.DictReader(stream))
     names = list(rows[0]) if rows else []
     return {name: [float(row[name] or math.nan) for row in rows] for name in names}
+
+
+def images_per_second(facts: Mapping[str, Any]) -> float | None:
+    """Training images a second, of a run.json; None where it does not say, or trained nothing."""
+    batch = facts.get("configuration", {}).get("training", {}).get("batch_size")
+    return (facts.get("steps_per_second") or 0) * (batch or 0) or None
 
 
 def distinct(records: Sequence[RunRecord], fact: str) -> list[str]:
