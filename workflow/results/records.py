@@ -1,13 +1,12 @@
 """What the runs left behind, read for the report: run.json, history.csv, and what is missing."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow.base.files import read_json
+from workflow.base.files import read_csv, read_json
 from workflow.config import paths
 from workflow.config.cells import Run, runs
 from workflow.config.model import Config
@@ -113,8 +112,7 @@ def read_history(path: Path) -> History:
     """A training curve; empty if the file is not there."""
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_csv(path)
     names = list(rows[0]) if rows else []
     return {name: [float(row[name] or math.nan) for row in rows] for name in names}
 

@@ -4,12 +4,11 @@ Adds up what Snakemake measured of each job, by rule, and sets it against the se
 itself took: the rest of a training job is overhead (starting, loading data, writing).
 """
 
-import csv
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow.base.files import read_json
+from workflow.base.files import read_csv, read_json
 from workflow.config import paths
 from workflow.config.cells import runs
 from workflow.config.model import Config
@@ -34,7 +33,7 @@ def costs(config: Config) -> list[Cost]:
     found = []
     for step in STEPS:
         files = sorted((config.results / "benchmarks" / step).rglob("*.tsv"))
-        seconds = [float(row["s"]) for file in files for row in _rows(file)]
+        seconds = [float(row["s"]) for file in files for row in read_csv(file, delimiter="\t")]
         if seconds:
             found.append(Cost(step, len(seconds), sum(seconds)))
     return found
@@ -69,11 +68,6 @@ def show(config: Config) -> None:
     write(f"{'training loop, by method':<34}{'seconds':>10}\n")
     for method, seconds in sorted(methods.items(), key=lambda item: -item[1]):
         write(f"{method:<34}{seconds:>10.1f}\n")
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 if __name__ == "__main__":
