@@ -16,10 +16,10 @@ from workflow.base.errors import ConfigError
 from workflow.config.load import load_raw
 from workflow.config.model import Config
 from workflow.running.step import read_config
-from workflow.status.around import data_standings, made
 from workflow.status.estimate import estimate
 from workflow.status.runs import standings
 from workflow.status.show import Overview
+from workflow.status.steps import data_standings, made
 
 # Clears a terminal.
 CLEAR = "\033[H\033[2J\033[3J"

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from workflow.base.wording import two_units
 from workflow.config.model import Config
-from workflow.status.around import DataStanding, Made
 from workflow.status.estimate import Estimate
 from workflow.status.runs import Stand, Standing
+from workflow.status.steps import DataStanding, Made
 
 WIDTH = 100
 SIGNS: dict[Stand, str] = {
@@ -78,6 +78,11 @@ class Overview:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def paragraph(text: str, indent: int = 4) -> list[str]:
+    """Lines of at most `WIDTH` characters, indented."""
+    return wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
 def counts(runs: Iterable[Standing]) -> dict[Stand, int]:
     """How many runs stand how."""
     found = Counter(run.stand for run in runs)
@@ -127,8 +132,7 @@ def _data_line(data: DataStanding) -> str:
     line = f"data: {data.dataset} waits for its step {data.step}"
     if not data.reason:
         return line
-    reason = wrap(data.reason, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 4)
-    return "\n".join([f"{line}, which failed", *reason, f"    {data.log}"])
+    return "\n".join([f"{line}, which failed", *paragraph(data.reason), f"    {data.log}"])
 
 
 def _totals(runs: Sequence[Standing]) -> str:
@@ -195,16 +199,15 @@ def _job(run: Standing) -> str:
 
 def _failed(runs: Sequence[Standing]) -> str:
     """The runs that failed, those of one reason together."""
-    reasons: dict[str, list[Standing]] = {}
+    reasons, lines = dict[str, list[Standing]](), list[str]()
     for run in runs:
         if run.stand == "failed":
             reasons.setdefault(run.reason, []).append(run)
-    lines: list[str] = []
     for reason, group in list(reasons.items())[:MOST_LISTED]:
         first = group[0]
         more = f", and {len(group) - 1} more for the same reason" if len(group) > 1 else ""
         lines.append(f"  {first.name}{more}: {first.step} failed{_job(first)}")
-        lines += wrap(reason, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 4)
+        lines += paragraph(reason)
         lines += [f"    {first.log}"] if first.log else []
     if len(reasons) > MOST_LISTED:
         lines.append(f"  and for {len(reasons) - MOST_LISTED} more reasons")

@@ -22,7 +22,7 @@ import requests
 
 from workflow.base.errors import DataError
 from workflow.base.wording import two_units
-from workflow.data.exclusive import alone
+from workflow.data.exclusive import locked
 from workflow.data.fetching.transfer import HEADERS, GivenUp, Policy, RemoteFile, Stopped, Transfer
 
 PATIENT = Policy()
@@ -88,7 +88,7 @@ def download(
         _Wanted(name, md5.lower(), base_url + quote(name), folder / name)
         for name, md5 in files.items()
     ]
-    with alone(folder, say):
+    with locked(folder, say):
         _Pool(wanted, folder, policy, _Progress(label, wanted, say)).run(workers)
     failed = [file for file in wanted if file.outcome == "failed"]
     if failed:

@@ -20,7 +20,7 @@ from workflow.base.errors import DataError
 from workflow.base.files import read_json, write_json
 from workflow.base.folders import remove_leftovers, replacing_folder
 from workflow.base.workers import Progress
-from workflow.data.exclusive import alone
+from workflow.data.exclusive import locked
 from workflow.data.fetching.archive_members import (
     CHUNK,
     DAMAGED,
@@ -155,7 +155,7 @@ def unpack(
             f"{archive}: found no archive's name; expected .zip, .tar, .tar.gz or alike"
         )
     target = folder / stem_of(archive)
-    with alone(folder, say):
+    with locked(folder, say):
         remove_leftovers(target, UNFINISHED)
         stamp = _stamp_of(archive)
         if target.exists():

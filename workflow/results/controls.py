@@ -6,9 +6,7 @@ specificity less 100, which is about 0 for every guess that does not look at the
 share of positives. Accuracy would not do: calling every label absent is right most of the time.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow.config.cells import Run
 from workflow.config.model import Config
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Bracket(NamedTuple):
+class ControlRange(NamedTuple):
     """A learned method's score and the controls around it, per cent, means over seeds.
 
     Attributes:
@@ -44,8 +42,8 @@ class Bracket(NamedTuple):
         return self.floor < self.score <= self.ceiling
 
 
-def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
-    """The bracket of every learned method with a score, on data sets whose controls were made.
+def control_ranges(config: Config, results: "pd.DataFrame") -> list[ControlRange]:
+    """The range of every learned method with a score, on data sets whose controls were made.
 
     Args:
         config: the resolved configuration.
@@ -65,23 +63,18 @@ def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
         low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
         if oracles and low:
             by = max(low, key=lambda name: low[name])
-            found.append(Bracket(Run(dataset, method), task, score, low[by], by, max(oracles)))
+            found.append(ControlRange(Run(dataset, method), task, score, low[by], by, max(oracles)))
     return found
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:
     """(data set, method, task) -> mean over the seeds that gave a number."""
-    values: dict[tuple[str, str, str], list[float]] = {}
-    columns = ("dataset", "method", "metric", "value")
-    for dataset, method, metric, value in zip(*(results[c] for c in columns), strict=True):
-        if not np.isnan(value):
-            values.setdefault((dataset, method, metric), []).append(value)
-    means = {key: float(np.mean(found)) for key, found in values.items()}
+    grouped = results.groupby(["dataset", "method", "metric"], sort=False)["value"]
+    means: dict[Any, float] = grouped.mean().dropna().to_dict()
     scores: dict[tuple[str, str, Task], float] = {}
-    for dataset, method, metric in means:
+    for (dataset, method, metric), mean in means.items():
         if metric == "dsc":
-            scores[dataset, method, "segmentation"] = means[dataset, method, "dsc"]
+            scores[dataset, method, "segmentation"] = mean
         if metric == "sen" and (dataset, method, "spe") in means:
-            both = means[dataset, method, "sen"] + means[dataset, method, "spe"]
-            scores[dataset, method, "classification"] = both - 100
+            scores[dataset, method, "classification"] = mean + means[dataset, method, "spe"] - 100
     return scores
