@@ -6,7 +6,6 @@ chrome://tracing or ui.perfetto.dev). The trace comes first and is not timed, be
 a step slower. However long the run, only a fixed number of steps is looked at.
 """
 
-import csv
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import Any
 
 import torch
 
-from workflow.base.files import replacing, write_text
+from workflow.base.columns import aligned
+from workflow.base.files import csv_text, replacing, write_text
 
 # Steps left out while caches warm up, then traced, then timed.
 WARM, TRACED, TIMED = 3, 3, 50
@@ -95,13 +95,9 @@ class Profile:
                 f"training.profile: the run is too short for a table: {self._steps} steps, and "
                 f"the first {WARM + TRACED} are not timed\n"
             )
-        with (
-            replacing(self.folder / "phases.csv") as temporary,
-            temporary.open("w", newline="") as stream,
-        ):
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["phase", "times", "seconds", "share_of_step"])
-            writer.writerows(table)
+        columns = ["phase", "times", "seconds", "share_of_step"]
+        records = (dict(zip(columns, line, strict=True)) for line in table)
+        write_text(self.folder / "phases.csv", csv_text(columns, records))
         sys.stderr.write(_printed(table, self.folder))
 
     def table(self) -> list[tuple[str, int, float, float | None]]:
@@ -177,8 +173,8 @@ def no_profile() -> Profile:
 
 
 def _printed(table: list[tuple[str, int, float, float | None]], folder: Path) -> str:
-    lines = [f"{'phase':<22}{'times':>7}{'seconds':>12}{'share':>9}"]
+    rows = [["phase", "times", "seconds", "share"]]
     for name, times, seconds, share in table:
-        shown = "" if share is None else f"{share:>9.1%}"
-        lines.append(f"{name:<22}{times:>7}{seconds:>12.6f}{shown}")
-    return "\n".join([*lines, f"profile: {folder}", ""])
+        shown = "" if share is None else f"{share:.1%}"
+        rows.append([name, str(times), f"{seconds:.6f}", shown])
+    return "\n".join([*aligned(rows), f"profile: {folder}", ""])
