@@ -30,6 +30,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def link_or_copy(file: Path, target: Path) -> None:
+    """Put a file into another place as well, without taking its space twice where links are."""
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links, or another one
+        shutil.copy2(file, target)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:
