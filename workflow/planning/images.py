@@ -1,11 +1,10 @@
 """How many images each split of a data set has, before it is prepared as well as after."""
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from workflow.base.errors import ConfigError
-from workflow.base.files import read_json, read_yaml
+from workflow.base.files import read_csv, read_json, read_yaml
 from workflow.config import paths
 from workflow.config.datasets import Dataset, kfold_of
 from workflow.config.model import Config
@@ -60,7 +59,7 @@ def _isic(config: Config, definition: Dataset) -> Images:
         made = config.data.phantom.isic2017
         return Images(made.train, made.val, made.test, "on record")
     if definition.split.endswith(".csv"):
-        rows = _rows(definition.split)
+        rows = read_csv(Path(definition.split))
         return _counted({row["id"]: 1 for row in rows}, definition.split)
     if config.data.isic2017_record is None:
         return Images(2000, 150, 600, "roughly")
@@ -75,7 +74,7 @@ def _retouch(config: Config, definition: Dataset) -> Images:
         made = config.data.phantom.retouch
         volumes = {str(number): PHANTOM_SLICES[vendor] for number in range(made.volumes)}
     elif config.data.retouch_record:
-        rows = _rows(config.data.retouch_record)
+        rows = read_csv(Path(config.data.retouch_record))
         volumes = {row["id"]: int(row["slices"]) for row in rows if row["vendor"] == vendor}
     else:
         raise ConfigError(
@@ -97,7 +96,7 @@ def _retouch(config: Config, definition: Dataset) -> Images:
 def _counted(sizes: dict[str, int], split: str) -> Images:
     """The images of each split by a CSV of ids, of images or of volumes."""
     counts = {"train": 0, "val": 0, "test": 0}
-    for row in _rows(split):
+    for row in read_csv(Path(split)):
         if row["split"] in counts:
             counts[row["split"]] += sizes.get(row["id"], 0)
     return _images(counts, "on record")
@@ -105,8 +104,3 @@ def _counted(sizes: dict[str, int], split: str) -> Images:
 
 def _images(counts: dict[str, int], known: str) -> Images:
     return Images(counts["train"], counts["val"], counts["test"], known)
-
-
-def _rows(file: str) -> list[dict[str, str]]:
-    with Path(file).open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))

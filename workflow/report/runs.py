@@ -4,7 +4,6 @@
 inputs give the same page, and a page whose inputs are as they were need not be made again.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -160,6 +159,4 @@ def chart_rows(record: RunRecord) -> list[ChartRow]:
 def _chart(
     title: str, seed: SeedRecord, curves: dict[str, list[float]], bounds: tuple[float, float]
 ) -> Chart:
-    best = seed.facts.get("best_epoch")
-    kept = float(best) if best is not None and math.isfinite(best) else None
-    return chart(f"{title}, seed {seed.seed}", seed.history["epoch"], curves, bounds, kept)
+    return chart(f"{title}, seed {seed.seed}", seed.history["epoch"], curves, bounds, seed.kept)

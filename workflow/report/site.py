@@ -33,7 +33,7 @@ from workflow.report.content import (
     slug,
 )
 from workflow.report.data import dataset_entries
-from workflow.report.decisions import DOCUMENT, decision_tables
+from workflow.report.decisions import document, plain, read_decisions
 from workflow.report.pages import TEMPLATES, Pages, template_of
 from workflow.report.run_logs import log_tails
 from workflow.report.runs import Link, RunInputs, run_content
@@ -160,17 +160,17 @@ class Site:
         for name, text in files(self.config, self.content.verdicts).items():
             self.pages.write(f"verdicts/{name}", text)
         self._page("verdicts.html", "verdicts", "Verdicts", prose=PROSE)
-        document = DOCUMENT.read_text(encoding="utf-8")
-        decisions = decision_tables(document)
+        decisions = read_decisions()
         self._page(
             "fidelity.html",
             "fidelity",
             "Fidelity",
             audit=self.content.verdicts.audit,
-            decisions=decisions,
-            decided=sum(len(table.open_rows()) for table in decisions),
+            decisions=decisions.tables,
+            decided=sum(len(table.open_rows) for table in decisions.tables),
+            plain=plain,
             named=self._named,
-            document=document,
+            document=document(decisions),
         )
 
     def _named(self, key: str) -> str:

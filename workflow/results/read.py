@@ -15,7 +15,7 @@ from workflow.config.sections import TASK_OF, Task
 from workflow.metrics.intervals import Design, Estimate, estimate
 from workflow.metrics.metrics import collect, collect_ratios
 from workflow.metrics.ratios import Ratios
-from workflow.results.brackets import below_controls
+from workflow.results.controls import below_controls
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -207,7 +207,11 @@ def figure_fingerprint(config: Config, key: str) -> str:
 
 def report_fingerprint(config: Config) -> str:
     """Of the report: it shows the whole configuration, so all of it counts."""
-    values = [config.model_dump(exclude={"presets"}), assets(), _text("docs/fidelity.md")]
+    values = [
+        config.model_dump(exclude={"presets"}),
+        assets(),
+        _text("workflow/report/decisions.yaml"),
+    ]
     return digest(values, "workflow.report.make")
 
 

@@ -20,7 +20,8 @@ from workflow.metrics.metrics import alternative_rules, collect, per_class
 from workflow.metrics.rules import RULES
 from workflow.metrics.scores import DECISIONS
 from workflow.metrics.statistics import kendall
-from workflow.results.brackets import below_controls
+from workflow.results.controls import below_controls
+from workflow.results.records import images_per_second
 from workflow.results.result_cells import Place, ResultCell, Values, values_by_cell
 from workflow.tables.build import METRIC_TITLES, Column, fill, metric_columns
 from workflow.tables.comparisons import SAME, mean_of
@@ -121,8 +122,6 @@ def costs(config: Config, runs: Iterable[Run]) -> Values:
 
 def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
     """The facts of one run.json in the units of `TITLES`."""
-    training = record.get("configuration", {}).get("training", {})
-    speed, batch = record.get("steps_per_second"), training.get("batch_size")
 
     def scaled(name: str, unit: float) -> float | None:
         return None if record.get(name) is None else record[name] / unit
@@ -132,7 +131,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
         "gflops": scaled("flops", 1e9),
         "hours": scaled("wall_seconds", 3600),
         "memory": scaled("peak_memory_bytes", 1e9),
-        "images_per_second": speed * batch if speed and batch else None,
+        "images_per_second": images_per_second(record),
     }
 
 

@@ -1,11 +1,10 @@
 """A table as lines, one per cell, with every number unrounded: CSV, and parquet with types."""
 
-import csv
-import io
 from typing import Any
 
 import pyarrow as pa
 
+from workflow.base.files import csv_text
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
@@ -36,12 +35,7 @@ FACT_COLUMNS: dict[str, pa.DataType] = dict.fromkeys(
 
 def to_csv(table: ReportTable) -> str:
     """One line per cell, per cent; empty where there is no number."""
-    columns, records = _columns(table), _records(table)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([record.get(column) for column in columns] for record in records)
-    return stream.getvalue()
+    return csv_text(_columns(table), _records(table))
 
 
 def to_arrow(table: ReportTable) -> pa.Table:

@@ -8,7 +8,7 @@ from workflow.base.wording import table_name
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.metrics.intervals import Difference, Estimate
-from workflow.results.gaps import method_title
+from workflow.results.missing import method_title
 from workflow.results.printed import printed_results
 from workflow.tables.build import METRIC_TITLES
 from workflow.tables.text import MINUS, signed

@@ -21,7 +21,8 @@ from urllib.parse import quote
 import requests
 
 from workflow.base.errors import DataError
-from workflow.data.exclusive import alone
+from workflow.base.wording import two_units
+from workflow.data.exclusive import locked
 from workflow.data.fetching.transfer import HEADERS, GivenUp, Policy, RemoteFile, Stopped, Transfer
 
 PATIENT = Policy()
@@ -87,7 +88,7 @@ def download(
         _Wanted(name, md5.lower(), base_url + quote(name), folder / name)
         for name, md5 in files.items()
     ]
-    with alone(folder, say):
+    with locked(folder, say):
         _Pool(wanted, folder, policy, _Progress(label, wanted, say)).run(workers)
     failed = [file for file in wanted if file.outcome == "failed"]
     if failed:
@@ -251,7 +252,7 @@ class _Progress:
         unit, name = _unit(total)
         line = f"{have / unit:.1f} of {least}{total / unit:.1f} {name}, {_amount(speed)}/s, "
         if speed and total > have:
-            line += f"{least}{_duration((total - have) / speed)} left, "
+            line += f"{least}{two_units((total - have) / speed)} left, "
         line += self._done()
         troubled = [f"{f.name} ({f.trouble})" for f in files if f.trouble and f.outcome is None]
         self.tell(line + "".join(f"; {trouble}" for trouble in troubled))
@@ -261,7 +262,7 @@ class _Progress:
         seconds = time.monotonic() - self._start
         fetched = sum(file.fetched for file in self._files)
         speed = f", {_amount(fetched / max(seconds, 1e-9))}/s" if fetched else ""
-        self.tell(f"{self._done()}, {_amount(fetched)} fetched in {_duration(seconds)}{speed}")
+        self.tell(f"{self._done()}, {_amount(fetched)} fetched in {two_units(seconds)}{speed}")
 
     def _done(self) -> str:
         outcomes = [file.outcome for file in self._files]
@@ -278,12 +279,3 @@ def _amount(amount: float) -> str:
     """Bytes for people, such as 23.1 MB."""
     unit, name = _unit(amount)
     return f"{amount / unit:.1f} {name}"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds for people, such as 7 min 20 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

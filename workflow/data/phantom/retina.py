@@ -1,7 +1,7 @@
 """Phantom RETOUCH volumes: which devices, how many scans, which fluids, and where the files go.
 
-Geometry, element types, identifiers and prevalence follow `specs/datasets.md`, section A. How the
-eye is made is in `retina_anatomy`, how a device shows it in `retina_optics`.
+Geometry, element types, identifiers and prevalence follow the real volumes. How the eye is made is
+in `retina_anatomy`, how a device shows it in `retina_optics`.
 """
 
 from dataclasses import dataclass

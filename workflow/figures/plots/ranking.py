@@ -3,9 +3,11 @@
 Tests, their family and its correction are those of the table that the column is of.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+import networkx
 from matplotlib.figure import Figure
 
 from workflow.base.wording import table_name
@@ -105,29 +107,11 @@ def ties(methods: Sequence[str], told_apart: frozenset[tuple[str, str]]) -> list
     Returns:
         Places in `methods`, in order; the sets by their first places.
     """
-    alike = {
-        i: {
-            j
-            for j, other in enumerate(methods)
-            if j != i and not {(name, other), (other, name)} & told_apart
-        }
-        for i, name in enumerate(methods)
-    }
-    found = [tuple(sorted(one)) for one in _cliques(set(), set(alike), set(), alike)]
-    return sorted(one for one in found if len(one) > 1)
-
-
-def _cliques(
-    chosen: set[int], open_: set[int], done: set[int], alike: Mapping[int, set[int]]
-) -> Iterator[set[int]]:
-    """All largest sets of which each two are alike, by Bron and Kerbosch, with a pivot."""
-    if not open_ and not done:
-        yield chosen
-        return
-    pivot = max(open_ | done, key=lambda node: len(alike[node] & open_))
-    for node in sorted(open_ - alike[pivot]):
-        yield from _cliques(chosen | {node}, open_ & alike[node], done & alike[node], alike)
-        open_, done = open_ - {node}, done | {node}
+    pairs = combinations(enumerate(methods), 2)
+    alike = networkx.Graph(
+        [(i, j) for (i, a), (j, b) in pairs if not {(a, b), (b, a)} & told_apart]
+    )
+    return sorted(tuple(sorted(one)) for one in networkx.find_cliques(alike))
 
 
 def _shown(table: ReportTable) -> set[tuple[tuple[str, str], str]]:

@@ -32,6 +32,7 @@ from tests.workflow.data.fetching.downloading import (
 )
 from tests.workflow.data.fetching.http_server import Answer
 from workflow.base.errors import DataError
+from workflow.base.wording import two_units
 from workflow.data.fetching import download as module
 from workflow.data.fetching import transfer
 from workflow.data.fetching.download import download
@@ -251,7 +252,7 @@ def test_progress_says_what_is_known(monkeypatch):
     assert lines[-1] == (
         "ISIC 2017: 2 of 4 files done, 1 failed, 600.1 MB fetched in 1 min 30 s, 6.7 MB/s"
     )
-    assert module._duration(3900) == "1 h 5 min"
+    assert two_units(3900) == "1 h 5 min"
 
 
 def test_progress_is_told_while_a_server_stalls(script, fetch, site, base_url, store):

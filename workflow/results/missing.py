@@ -13,7 +13,7 @@ LEFT_OUT = "not run: left out by this run's configuration"
 NO_INTERVAL = "no interval: one seed, and no two groups to compare"
 
 
-def gap(config: Config, results: Results, run: Run, metric: str) -> str:
+def what_is_missing(config: Config, results: Results, run: Run, metric: str) -> str:
     """What a metric of a run lacks; empty if every seed gave a number and there is an interval.
 
     Seeds that were never run, failed, or gave no number are named, with what a failed one says.
@@ -43,11 +43,11 @@ def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     return "; ".join(parts)
 
 
-def gaps(config: Config, results: Results, runs: Iterable[Run], metric: str) -> str:
+def missing_of(config: Config, results: Results, runs: Iterable[Run], metric: str) -> str:
     """What several runs lack; those that lack the same are named together, by method."""
     lacking: dict[str, list[str]] = {}
     for run in runs:
-        if text := gap(config, results, run, metric):
+        if text := what_is_missing(config, results, run, metric):
             lacking.setdefault(text, []).append(method_title(config, run.method))
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in lacking.items())
 
