@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from workflow.config.cells import runs, table_cells
 from workflow.config.datasets import LABELS, LESIONS, kfold_of
 from workflow.config.errors import describe, unknown
+from workflow.config.metrics import METRIC_TASK, METRICS, columns_of
 from workflow.config.model import Config
-from workflow.config.sections import COLUMNS, METRIC_TASK
 from workflow.config.training import Training, overlaid
 
 ROOT = Path(__file__).parents[2]
@@ -217,14 +217,18 @@ def _tasks(config: Config) -> Iterator[str]:
 def _columns(config: Config) -> Iterator[str]:
     """Column groups must hold what tables of their kind have."""
     for key, table in config.tables.items():
-        allowed = COLUMNS.get(table.kind, ())
-        for i, group in enumerate(table.columns if allowed else []):
+        names = columns_of(table.kind)
+        for i, group in enumerate(table.columns if names else []):
             for j, metric in enumerate(group.metrics):
-                if metric not in allowed:
-                    *some, last = map(repr, allowed)
+                where = f"tables.{key}.columns.{i}.metrics.{j}: found {metric!r}"
+                needed = METRICS[metric].needs if metric in METRICS else None
+                if metric not in names:
+                    *some, last = map(repr, names)
+                    yield (f"{where}; a table of kind {table.kind} has {', '.join(some)} or {last}")
+                elif table.enabled and needed and not getattr(config.evaluation, needed):
                     yield (
-                        f"tables.{key}.columns.{i}.metrics.{j}: found {metric!r}; a table of kind "
-                        f"{table.kind} has {', '.join(some)} or {last}"
+                        f"{where}, which is measured only with evaluation.{needed}: true; set it, "
+                        "or leave the column out"
                     )
             if table.kind in ("classes", "rules") and group.dataset is None:
                 yield (

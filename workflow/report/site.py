@@ -19,6 +19,7 @@ from workflow.base.folders import replacing_folder
 from workflow.base.wording import table_name
 from workflow.config import paths
 from workflow.config.cells import Run, made_figures
+from workflow.config.metrics import METRIC_TASK, title_of
 from workflow.config.model import Config
 from workflow.figures.plots import PLOTS, made_plots, plot_runs
 from workflow.report import overview
@@ -42,7 +43,6 @@ from workflow.results.printed import dataset_notes
 from workflow.results.read import Results
 from workflow.results.records import RunRecord
 from workflow.results.result_cells import ResultCell
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.content import ReportTable
 from workflow.tables.formats import WRITERS, InPage, save, to_html
 from workflow.tables.text import Shown, number_text, show_cell
@@ -109,7 +109,9 @@ class Site:
         self._page("provenance.html", "provenance", "Provenance")
         datasets = dataset_entries(self.config, self.content.manifests, self.folder / "samples")
         self._page("data.html", "data", "Data", datasets=datasets)
-        self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
+        self._page(
+            "runs.html", "runs", "Runs", metrics={name: title_of(name) for name in METRIC_TASK}
+        )
         self._page("tables.html", "tables", "Tables")
         self._page("images.html", "images", "Images")
         write_microscope(self.config, self.pages)

@@ -4,7 +4,7 @@
 from which intervals, differences and ranks come.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ class Results:
     """What the evaluated runs gave.
 
     Attributes:
-        values: columns dataset, method, seed, metric, value (per cent; NaN is undefined), n.
+        values: columns dataset, method, seed, metric, value (in the metric's unit, as a rule per
+            cent; NaN is undefined), n.
         ratios: run -> metric -> sums over groups; runs without any evaluated seed are not there.
         design: what is chosen about the statistics.
     """
@@ -44,10 +45,17 @@ class Results:
         return {key: value for key, value in found.items() if value is not None}
 
 
-def read_results(config: Config, runs: Iterable[Run]) -> Results:
-    """The results of some runs, of all seeds whose counts are there."""
+def read_results(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> Results:
+    """The results of some runs, of all seeds whose counts are there.
+
+    Args:
+        config: the resolved configuration.
+        runs: whose results.
+        also: names of metrics that the configured rule does not bring.
+    """
     runs = list(runs)
-    return Results(collect(config, runs), collect_ratios(config, runs), design(config))
+    ratios = collect_ratios(config, runs, also)
+    return Results(collect(config, runs, also), ratios, design(config))
 
 
 def design(config: Config) -> Design:

@@ -14,25 +14,18 @@ import numpy as np
 from workflow.base.files import read_json
 from workflow.config import paths
 from workflow.config.cells import Run, table_runs
+from workflow.config.metrics import METRICS, sign, title_of
 from workflow.config.model import Config
-from workflow.config.sections import TASK_OF, ColumnGroup
+from workflow.config.sections import ColumnGroup
 from workflow.metrics.metrics import alternative_rules, per_class
 from workflow.metrics.rules import RULES
 from workflow.metrics.scores import DECISIONS
 from workflow.metrics.statistics import kendall
 from workflow.results.result_cells import Place, ResultCell, Values, values_by_cell
-from workflow.tables.build import METRIC_TITLES, Column, fill, metric_columns
+from workflow.tables.build import Column, fill, metric_columns, titles
 from workflow.tables.comparisons import SAME
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
-TITLES = METRIC_TITLES | {
-    "auc": "AUC",
-    "parameters": "Param. (M)",
-    "gflops": "GFLOPs",
-    "hours": "Hours",
-    "memory": "Memory (GB)",
-    "images_per_second": "Images/s",
-}
 RULE_TITLES = {"empty_is_one": "empty = 1"}
 COSTS = (
     "Param.: trainable parameters. GFLOPs: of one forward pass of one image, two per multiply-add.",
@@ -51,31 +44,34 @@ def build_efficiency_table(config: Config, key: str) -> ReportTable:
     facts = list(enumerate(metric_columns(config, key)))
     # Without any record, every fact is asked for and missing; else what no run records is left out.
     columns = [
-        Column(number, group, fact, group.title, TITLES[fact])
+        Column(number, group, fact, group.title, title_of(fact))
         for number, (group, fact) in facts
         if fact in recorded or not values
     ]
     table = fill(config, key, columns, values, {})
-    lacking = dict.fromkeys(TITLES[f] for _, (_, f) in facts if values and f not in recorded)
+    lacking = dict.fromkeys(title_of(f) for _, (_, f) in facts if values and f not in recorded)
     notes = (*COSTS, f"Recorded by no run: {', '.join(lacking)}.") if lacking else COSTS
     return replace(table, notes=notes)
 
 
 def build_class_table(config: Config, key: str) -> ReportTable:
     """The results of each lesion or label by itself."""
+    of, also = titles(config, key), {metric for _, metric in metric_columns(config, key)}
     columns = [
-        Column(number, group, metric, _span(group, metric), _class_title(name), name)
+        Column(number, group, metric, f"{group.title}, {of[metric]}", _class_title(name), name)
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for name in _classes(config, group, metric)
     ]
-    values = values_by_cell(per_class(config, table_runs(config, key)), "class")
-    return replace(fill(config, key, columns, values, {}), notes=(UNTESTED,))
+    values = values_by_cell(per_class(config, table_runs(config, key), also), "class")
+    notes = [METRICS[metric].note for metric in of if METRICS[metric].note]
+    return replace(fill(config, key, columns, values, {}), notes=(*notes, UNTESTED))
 
 
 def build_rule_table(config: Config, key: str) -> ReportTable:
     """The results by each convention of their metric, with ranks and how far these agree."""
+    of = titles(config, key)
     columns = [
-        Column(number, group, metric, _span(group, metric), _rule_title(rule), rule)
+        Column(number, group, metric, f"{group.title}, {of[metric]}", _rule_title(rule), rule)
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for rule in _rules(config, group, metric)
     ]
@@ -111,7 +107,7 @@ def costs(config: Config, runs: Iterable[Run]) -> Values:
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
-    """The facts of one run.json in the units of `TITLES`."""
+    """The facts of one run.json in the units of their titles."""
     training = record.get("configuration", {}).get("training", {})
     speed, batch = record.get("steps_per_second"), training.get("batch_size")
 
@@ -136,7 +132,8 @@ def with_places(rows: Iterable[TableRow]) -> list[TableRow]:
     def placed(cell: ResultCell | FactCell, column: int) -> ResultCell | FactCell:
         if not isinstance(cell, ResultCell) or (mean := cell.mean) is None:
             return cell
-        return replace(cell, place=1 + sum(other - mean > SAME for other in means[column]))
+        ahead = [sign(cell.metric) * (other - mean) > SAME for other in means[column]]
+        return replace(cell, place=1 + sum(ahead))
 
     return [
         replace(row, cells=tuple(placed(cell, j) for j, cell in enumerate(row.cells)))
@@ -178,7 +175,7 @@ def tau_b(column: Sequence[float | None], other: Sequence[float | None]) -> floa
 
 def configured(config: Config, metric: str) -> str:
     """The convention that the other tables follow."""
-    segments = TASK_OF[metric] == "segmentation"
+    segments = METRICS[metric].task == "segmentation"
     return config.evaluation.rule if segments else config.evaluation.decision
 
 
@@ -186,14 +183,10 @@ def _means(row: TableRow) -> list[float | None]:
     return [cell.mean if isinstance(cell, ResultCell) else None for cell in row.cells]
 
 
-def _span(group: ColumnGroup, metric: str) -> str:
-    return f"{group.title}, {TITLES[metric]}"
-
-
 def _classes(config: Config, group: ColumnGroup, metric: str) -> list[str]:
     """The lesions or labels that a metric of a column group is of."""
     dataset = config.datasets[group.dataset or ""]
-    return dataset.lesions if TASK_OF[metric] == "segmentation" else dataset.labels
+    return dataset.lesions if METRICS[metric].task == "segmentation" else dataset.labels
 
 
 def _class_title(name: str) -> str:
@@ -203,7 +196,7 @@ def _class_title(name: str) -> str:
 
 def _rules(config: Config, group: ColumnGroup, metric: str) -> list[str]:
     """The conventions under which a metric differs on a data set."""
-    if TASK_OF[metric] == "classification":
+    if METRICS[metric].task == "classification":
         return list(DECISIONS)
     # The challenge's JI and DSC are those of `empty_is_one`; where each image stands for itself, a
     # volume is an image.
