@@ -11,12 +11,12 @@ from workflow.config.datasets import LABELS, LESIONS, kfold_of
 from workflow.config.errors import describe, unknown
 from workflow.config.metrics import METRIC_TASK, METRICS, columns_of
 from workflow.config.model import Config
-from workflow.config.training import Training, overlaid
+from workflow.config.training import OPTIMIZERS, Training, overlaid
 
 ROOT = Path(__file__).parents[2]
 # Values of keys of `training` that only methods of these tasks can be trained with.
 TASKS_OF_CHOICE = {
-    "multi_adaptive": {"segmentation", "classification"},
+    **{name: optimizer.tasks for name, optimizer in OPTIMIZERS.items()},
     "conditional": {"classification"},
     "connectivity": {"segmentation"},
 }
