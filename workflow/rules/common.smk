@@ -13,7 +13,7 @@ from workflow.base.files import write_json
 from workflow.config import cells, paths
 from workflow.config.load import load_raw, resolve
 from workflow.figures import plots
-from workflow.running import fingerprint, launch, locks
+from workflow.running import fingerprint, launch, locks, raw_files
 
 # A DAG of a thousand jobs is a million objects that stay: looking among them for garbage, again and
 # again, takes an eighth of the time until the first job.
@@ -74,11 +74,8 @@ def require_raw_files():
         for job in workflow.dag.needrun_jobs()
         if job.rule.name == "raw"
     }
-    root = paths.raw_dir(CONFIG, "retouch")
-    if "retouch" in needed and not CONFIG.demo and not root.exists():
-        from workflow.data.sources.retouch import HOW_TO_GET
-
-        raise WorkflowError(f"{root}: not there, and RETOUCH is needed.\n{HOW_TO_GET}")
+    if missing := raw_files.missing(CONFIG, needed):
+        raise WorkflowError(missing)
 
 
 onstart:
@@ -225,8 +222,8 @@ def raw_inputs(wildcards):
         return []
     if CONFIG.demo:
         return [paths.raw_dir(CONFIG, wildcards.source)]
-    if wildcards.source == "isic2017" and not CONFIG.given_dir("isic2017"):
-        return [paths.downloaded(CONFIG, "isic2017")]
+    if CONFIG.fetches(wildcards.source):
+        return [paths.downloaded(CONFIG, wildcards.source)]
     return []
 
 
