@@ -34,6 +34,7 @@ DAG = (
     "workflow.running.launch",
     "workflow.running.locks",
     "workflow.running.packs",
+    "workflow.running.raw_files",
 )
 HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}

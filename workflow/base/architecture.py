@@ -119,29 +119,25 @@ class Change(NamedTuple):
 CHANGES = (
     Change(
         "a metric",
-        (
-            "workflow/config/sections.py",
-            "workflow/metrics/metrics.py",
-            "workflow/tables/build.py",
-            "config.yaml",
-        ),
-        "its name and task, what it is of counts, its title, and the tables that show it",
+        ("workflow/config/metrics.py", "config.yaml"),
+        "an entry of `METRICS`, which is enough for a share of counts, and a function in "
+        "`workflow/metrics/metrics.py` for any other; the tables that show it",
     ),
     Change(
         "an optimiser",
-        ("workflow/training/optimisers.py", "workflow/config/training.py"),
-        "how it is made of parameters; its name",
+        ("workflow/config/training.py", "workflow/training/optimisers.py"),
+        "an entry of `OPTIMIZERS`; how it is made of parameters",
     ),
     Change(
         "a data source",
-        ("workflow/data/sources/", "workflow/config/datasets.py", "config.yaml"),
-        "a class as `source.py` there says; its name; its data sets. "
+        ("workflow/data/sources/", "config.yaml"),
+        "a file with all about it, as `source.py` there says; its data sets. "
         "A folder of your own needs its entry alone: see docs/data.md",
     ),
     Change(
         "a page of the report",
-        ("workflow/report/site.py", "workflow/report/templates/"),
-        "a line of `NAVIGATION` and a call that writes it; a template",
+        ("workflow/report/navigation.py", "workflow/report/templates/"),
+        "an entry of `PAGES`; a template",
     ),
     Change("a table", ("config.yaml",), "an entry of `tables`"),
     Change(

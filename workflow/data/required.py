@@ -6,8 +6,8 @@ Imports next to nothing, because each run of Snakemake asks here.
 from typing import Any
 
 from workflow.base.errors import ConfigError
-from workflow.config import paths
 from workflow.config.model import Config
+from workflow.running import raw_files
 
 
 def needed_sources(dag: Any) -> set[str]:
@@ -25,9 +25,5 @@ def require_raw_files(config: Config, needed: set[str]) -> None:
     Raises:
         ConfigError: they are not there; the message says how to get them.
     """
-    root = paths.raw_dir(config, "retouch")
-    if "retouch" in needed and not config.demo and not root.exists():
-        # Here, because it imports what reads volumes.
-        from workflow.data.sources.retouch import HOW_TO_GET
-
-        raise ConfigError(f"{root}: not there, and RETOUCH is needed.\n{HOW_TO_GET}")
+    if missing := raw_files.missing(config, needed):
+        raise ConfigError(missing)

@@ -5,6 +5,7 @@ from typing import Any
 from workflow.base.columns import aligned
 from workflow.config.cells import Run
 from workflow.config.model import Config
+from workflow.config.sources import SOURCES
 from workflow.planning.bill import Bill, table_bill
 from workflow.planning.devices import SHARE_RANGE
 from workflow.planning.used import Used, used
@@ -89,9 +90,10 @@ def _totals(config: Config, bill: Bill) -> str:
         ),
     ]
     if not config.demo:
-        lines.append(
-            "Downloads and unpacked archives come on top: some 6 GB of RETOUCH, tens of ISIC 2017."
-        )
+        names = dict.fromkeys(entry.source for entry in config.datasets.values() if entry.public)
+        about = [SOURCES[name] for name in names]
+        sizes = ", ".join(f"{source.disk} of {source.title}" for source in about if source.disk)
+        lines.append(f"Downloads and unpacked archives come on top: {sizes}.")
     return "\n".join(lines)
 
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from workflow.config.metrics import title_of
 from workflow.config.sections import Method
 from workflow.report.curves import Chart, chart, limits
 from workflow.report.run_facts import fact_groups
 from workflow.report.run_logs import LogTail
 from workflow.results.records import RunRecord, SeedRecord
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.text import Shown, show_cell
 
 # Curves of a training history that are drawn together: title -> name -> column.
@@ -110,7 +110,7 @@ def metric_rows(record: RunRecord, decimals: int) -> list[MetricRow]:
             texts.append(lacking if value is None else f"{value:.{max(decimals, 2)}f}")
         warned = [seed.seed not in cell.values for seed in record.seeds]
         said = show_cell(cell, decimals, comparable=False)
-        rows.append(MetricRow(METRIC_TITLES[cell.metric], texts, warned, said))
+        rows.append(MetricRow(title_of(cell.metric), texts, warned, said))
     return rows
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow.config.cells import Run, is_control
+from workflow.config.metrics import Task
 from workflow.config.model import Config
-from workflow.config.sections import Task
 
 if TYPE_CHECKING:
     import pandas as pd

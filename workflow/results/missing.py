@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from workflow.config.cells import Run
+from workflow.config.metrics import METRICS
 from workflow.config.model import Config
 from workflow.config.notices import seeds_text
-from workflow.config.sections import TASK_OF
 from workflow.metrics.failures import failure
 from workflow.results.read import Results
 
@@ -21,7 +21,7 @@ def what_is_missing(config: Config, results: Results, run: Run, metric: str) -> 
     known = run.dataset in config.datasets and run.method in config.methods
     if not known or not config.chosen(*run):
         return LEFT_OUT
-    if below := results.below.get((run, TASK_OF[metric])):
+    if below := results.below.get((run, METRICS[metric].task)):
         return below
     found = results.ratios.get(run, {})
     if found and metric not in found:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from workflow.base.files import read_csv, read_json
 from workflow.config import paths
 from workflow.config.cells import Run, runs
+from workflow.config.metrics import METRIC_TASK
 from workflow.config.model import Config
-from workflow.config.sections import METRIC_TASK
 from workflow.metrics.failures import failure
 from workflow.results.controls import below_controls
 from workflow.results.result_cells import ResultCell, result_cell, values_by_cell

@@ -15,7 +15,7 @@ rule phantom:
     benchmark:
         f"{BENCHMARKS}/phantom/{{source}}.tsv"
     wildcard_constraints:
-        source="retouch|isic2017",
+        source="|".join(SOURCES),
     conda:
         ENVIRONMENT
     resources:
@@ -33,11 +33,13 @@ rule phantom:
 # The archives themselves are no outputs: Snakemake would delete all of them when one fails.
 rule download:
     output:
-        paths.downloaded(CONFIG, "isic2017"),
+        paths.downloaded(CONFIG, "{source}"),
     log:
-        f"{LOGS}/download/isic2017.log",
+        f"{LOGS}/download/{{source}}.log",
     benchmark:
-        f"{BENCHMARKS}/download/isic2017.tsv"
+        f"{BENCHMARKS}/download/{{source}}.tsv"
+    wildcard_constraints:
+        source="|".join(SOURCES),
     conda:
         ENVIRONMENT
     resources:
@@ -45,9 +47,11 @@ rule download:
         runtime=600,
     params:
         config=CONFIG_FILE,
-        fingerprint=fingerprint.download_fingerprint(CONFIG),
+        fingerprint=lambda wildcards: fingerprint.download_fingerprint(
+            CONFIG, wildcards.source
+        ),
     shell:
-        "python -m workflow.data.make download {params.config} isic2017 2>&1 | tee {log}"
+        "python -m workflow.data.make download {params.config} {wildcards.source} 2>&1 | tee {log}"
 
 
 rule raw:

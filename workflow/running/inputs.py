@@ -22,8 +22,8 @@ def raw_inputs(config: Config, source: str) -> list[Path]:
         return []
     if config.demo:
         return [paths.raw_dir(config, source)]
-    if source == "isic2017" and not config.given_dir("isic2017"):
-        return [paths.downloaded(config, "isic2017")]
+    if config.fetches(source):
+        return [paths.downloaded(config, source)]
     return []
 
 

@@ -68,7 +68,7 @@ def _data(config: Config, dataset: str) -> DataStanding:
     ]
     if config.demo:
         steps.insert(0, ("phantom", source, paths.raw_dir(config, source)))
-    elif source == "isic2017" and not config.given_dir(source):
+    elif config.fetches(source):
         steps.insert(0, ("download", source, paths.downloaded(config, source)))
     for step, name, output in steps:
         if not output.exists():

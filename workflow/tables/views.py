@@ -10,9 +10,9 @@ from typing import NamedTuple
 from workflow.config.sections import Table
 from workflow.results.result_cells import Mark, ResultCell
 from workflow.tables.build import MARKS
-from workflow.tables.comparisons import compared_sets, ranked
+from workflow.tables.comparisons import compared_sets, direction, ranked
 from workflow.tables.content import FactCell, ReportTable
-from workflow.tables.text import show
+from workflow.tables.text import places_of, show
 
 # (row, column) -> mark, both from 0
 Marks = Mapping[tuple[int, int], Mark]
@@ -49,10 +49,12 @@ def views(table: ReportTable) -> list[View]:
 
 def interval(cell: ResultCell | FactCell, table: ReportTable) -> str:
     """The interval of a cell's mean, as `60.1 to 64.9`; empty where there is none."""
-    estimate = None if isinstance(cell, FactCell) else cell.estimate
-    if estimate is None or estimate.low is None or estimate.high is None:
+    if isinstance(cell, FactCell) or (estimate := cell.estimate) is None:
         return ""
-    return f"{estimate.low:.{table.decimals}f} to {estimate.high:.{table.decimals}f}"
+    if estimate.low is None or estimate.high is None:
+        return ""
+    places = places_of(cell, table.decimals)
+    return f"{estimate.low:.{places}f} to {estimate.high:.{places}f}"
 
 
 def sort_numbers(cell: ResultCell | FactCell, table: ReportTable) -> dict[str, float]:
@@ -74,7 +76,8 @@ def printed_marks(table: ReportTable, definition: Table) -> Marks:
     found: dict[tuple[int, int], Mark] = {}
     for one in compared_sets(table.rows, columns, definition, value=_number):
         numbers = {row: _number(table.rows[row].cells[one.column]) for row in one.rows}
-        ranks = ranked({row: number for row, number in numbers.items() if number is not None})
+        known = {row: number for row, number in numbers.items() if number is not None}
+        ranks = ranked(known, direction(table.rows, one))
         found |= {(row, one.column): names[r] for row, r in ranks.items() if r < len(names)}
     return found
 

@@ -55,6 +55,7 @@ def download(
     base_url: str,
     folder: Path,
     *,
+    source: str,
     workers: int = 4,
     say: Callable[[str], None] = print,
     policy: Policy = PATIENT,
@@ -66,6 +67,8 @@ def download(
         files: file name -> MD5, in hexadecimal.
         base_url: what comes before each name in its address.
         folder: where the files go.
+        source: the public source that they are of; its keys of the configuration are named in
+            messages.
         workers: how many are fetched at a time.
         say: takes each line of progress; called from this thread only.
         policy: how patient to be.
@@ -78,11 +81,11 @@ def download(
     for name, md5 in files.items():
         plain = name and Path(name).name == name and name.isprintable()
         if not plain or name.startswith("."):
-            raise DataError(f"{name!r}: not a plain file name; correct data.isic2017_record")
+            raise DataError(f"{name!r}: not a plain file name; correct data.{source}_record")
         if not re.fullmatch(r"[0-9a-fA-F]{32}", md5):
             raise DataError(
                 f"{name}: found MD5 {md5!r}, expected 32 hexadecimal digits; correct "
-                "data.isic2017_record"
+                f"data.{source}_record"
             )
     wanted = [
         _Wanted(name, md5.lower(), base_url + quote(name), folder / name)
@@ -92,10 +95,10 @@ def download(
         _Pool(wanted, folder, policy, _Progress(label, wanted, say)).run(workers)
     failed = [file for file in wanted if file.outcome == "failed"]
     if failed:
-        raise DataError(_complaint(failed, len(wanted), folder))
+        raise DataError(_complaint(failed, len(wanted), folder, source))
 
 
-def _complaint(failed: Sequence[_Wanted], count: int, folder: Path) -> str:
+def _complaint(failed: Sequence[_Wanted], count: int, folder: Path, source: str) -> str:
     """What failed and why, and what a person can do."""
     reasons = "".join(
         # The address of a mirror may hold a password.
@@ -107,7 +110,7 @@ def _complaint(failed: Sequence[_Wanted], count: int, folder: Path) -> str:
     return (
         f"{folder}: {len(failed)} of {count} files could not be fetched:{reasons}\n"
         "Run it again to go on from the bytes that are there. Through a proxy: set HTTPS_PROXY. "
-        "From a mirror: set data.isic2017_url. Offline: fetch these files elsewhere and put them, "
+        f"From a mirror: set data.{source}_url. Offline: fetch these files elsewhere and put them, "
         f"under these names, into {folder.resolve()}:{names}"
     )
 

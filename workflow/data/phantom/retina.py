@@ -170,6 +170,12 @@ def grow_volume(vendor: str, index: int, *, scale: float, seed: int) -> Volume:
     )
 
 
+def write_vendors(root: Path, *, volumes: int, scale: float, seed: int) -> None:
+    """Write phantom volumes of every vendor; arguments as of `write_retouch`."""
+    for vendor in VENDORS:
+        write_retouch(root, vendor=vendor, volumes=volumes, scale=scale, seed=seed)
+
+
 def write_retouch(root: Path, *, vendor: str, volumes: int, scale: float, seed: int) -> None:
     """Write the first `volumes` training volumes of one vendor as RETOUCH does.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from workflow.base.wording import table_name
 from workflow.config import cells
-from workflow.config.sections import TASK_OF
+from workflow.config.metrics import LEADING, METRICS, title_of
 from workflow.figures.layout import INK
 from workflow.figures.lettering import shorten
 from workflow.figures.plots import is_comparison
@@ -20,11 +20,9 @@ from workflow.figures.plots.page import FAINT, MARGIN, MUTED, TEXT, WIDTH, Page,
 from workflow.figures.plots.subject import Subject
 from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
-from workflow.tables.build import METRIC_TITLES, build_table
+from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
 
-# Shown of each task where a table has it, else the first of its metrics.
-SHOWN = ("dsc", "acc")
 # Panels in a row, and inches: a line, names, above the lines and below.
 ACROSS, ROW, NAMES, TOP, BOTTOM = 4, 0.125, 0.78, 0.3, 0.24
 
@@ -90,7 +88,7 @@ def _ladder(
     run = order[0].run
     assert run is not None
     dataset = subject.config.datasets[run.dataset].title
-    heading = (table_name(table.key), f"{dataset}, {METRIC_TITLES[order[0].metric]}")
+    heading = (table_name(table.key), f"{dataset}, {title_of(order[0].metric)}")
     tested = one.resolvable is not None
     return Ladder(heading, order, ties(methods, one.told_apart) if tested else [], tested)
 
@@ -121,13 +119,13 @@ def _shown(table: ReportTable) -> set[tuple[tuple[str, str], str]]:
         if cell.run:
             metrics.setdefault(_where(cell), []).append(cell.metric)
     return {
-        (where, next((metric for metric in SHOWN if metric in found), found[0]))
+        (where, next((metric for metric in found if metric in LEADING.values()), found[0]))
         for where, found in metrics.items()
     }
 
 
 def _where(cell: ResultCell) -> tuple[str, str]:
-    return (cell.run.dataset if cell.run else "", TASK_OF[cell.metric])
+    return (cell.run.dataset if cell.run else "", METRICS[cell.metric].task)
 
 
 def _value(cell: ResultCell) -> float:

@@ -264,7 +264,9 @@ def test_progress_is_told_while_a_server_stalls(script, fetch, site, base_url, s
         lines.append(line)
 
     patient = replace(HASTY, read_timeout=1, tries=10)
-    download({NAME: md5(content_of(NAME))}, base_url, store, say=say, policy=patient)
+    download(
+        {NAME: md5(content_of(NAME))}, base_url, store, source="isic2017", say=say, policy=patient
+    )
     assert any("90.0 of 300.0 kB" in line for line in lines)
     assert lines[-1].startswith("download: 1 of 1 files done, 300.0 kB fetched in ")
 
@@ -276,7 +278,7 @@ def start(base_url, store, root):
         "from workflow.data.fetching.download import download\n"
         # A shell lets what it starts in the background ignore Ctrl-C, and so do its children.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "download({sys.argv[1]: sys.argv[2]}, sys.argv[3], Path(sys.argv[4]))\n"
+        "download({sys.argv[1]: sys.argv[2]}, sys.argv[3], Path(sys.argv[4]), source='isic2017')\n"
     )
     arguments = [NAME, md5(content_of(NAME)), base_url, str(store)]
     return subprocess.Popen(
