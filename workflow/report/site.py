@@ -33,7 +33,7 @@ from workflow.report.content import (
     slug,
 )
 from workflow.report.data import dataset_entries
-from workflow.report.decisions import document, plain, read_decisions
+from workflow.report.decisions import decision_tables, document, plain, read_decisions
 from workflow.report.pages import TEMPLATES, Pages, template_of
 from workflow.report.run_logs import log_tails
 from workflow.report.runs import Link, RunInputs, run_content
@@ -161,13 +161,14 @@ class Site:
             self.pages.write(f"verdicts/{name}", text)
         self._page("verdicts.html", "verdicts", "Verdicts", prose=PROSE)
         decisions = read_decisions()
+        tables = decision_tables(decisions)
         self._page(
             "fidelity.html",
             "fidelity",
             "Fidelity",
             audit=self.content.verdicts.audit,
-            decisions=decisions.tables,
-            decided=sum(len(table.open_rows) for table in decisions.tables),
+            decisions=tables,
+            decided=sum(len(table.open_rows) for table in tables),
             plain=plain,
             named=self._named,
             document=document(decisions),
