@@ -6,7 +6,6 @@ has all of it.
 """
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,81 +38,53 @@ class DecisionTable(NamedTuple):
     open_rows: frozenset[int]
 
 
-class Section(NamedTuple):
-    """A part of the document: its texts are in Markdown, and either may be empty.
-
-    Attributes:
-        before: text above the table.
-        table: None where there is none.
-        after: text below it.
-    """
-
-    heading: str
-    before: str
-    table: DecisionTable | None
-    after: str
+def read_decisions(file: Path = DECISIONS) -> dict[str, Any]:
+    """The decisions on record: `title`, `intro` and `sections`."""
+    return read_yaml(file)
 
 
-class Decisions(NamedTuple):
-    """The whole document."""
-
-    title: str
-    intro: str
-    sections: list[Section]
-
-    @property
-    def tables(self) -> list[DecisionTable]:
-        """The tables of all sections."""
-        return [section.table for section in self.sections if section.table]
-
-
-def read_decisions(file: Path = DECISIONS) -> Decisions:
-    """The decisions on record.
+def decision_tables(decisions: dict[str, Any]) -> list[DecisionTable]:
+    """The tables of all sections.
 
     Raises:
         DataError: a row has a key that is no column, or lacks the first.
     """
-    found = read_yaml(file)
-    return Decisions(found["title"], found["intro"], [_section(one) for one in found["sections"]])
+    return [_table(section) for section in decisions["sections"] if "rows" in section]
 
 
-def _section(found: dict[str, Any]) -> Section:
-    heading, columns = found["heading"], tuple(found.get("columns", ()))
-    table = None
-    if columns:
-        rows = [_cells(heading, columns, one) for one in found["rows"]]
-        is_open = frozenset(i for i, one in enumerate(found["rows"]) if one.get(OPEN))
-        table = DecisionTable(heading, columns, rows, is_open)
-    return Section(heading, found.get("before", ""), table, found.get("after", ""))
-
-
-def _cells(heading: str, columns: tuple[str, ...], found: dict[str, Any]) -> tuple[str, ...]:
-    if columns[0] not in found or not found.keys() <= {*columns, OPEN}:
-        raise DataError(
-            f"{heading}: found a row of {', '.join(map(repr, found))}; expected {columns[0]!r} "
-            f"and any of {', '.join(map(repr, (*columns[1:], OPEN)))}"
-        )
-    return tuple(str(found.get(column, "")) for column in columns)
-
-
-def document(decisions: Decisions) -> str:
+def document(decisions: dict[str, Any]) -> str:
     """All of it as Markdown."""
-    parts = [f"# {decisions.title}\n", decisions.intro]
-    for section in decisions.sections:
-        parts += [f"## {section.heading}\n", section.before, *_table(section.table), section.after]
+    parts = [f"# {decisions['title']}\n", decisions["intro"]]
+    for section in decisions["sections"]:
+        parts += [f"## {section['heading']}\n", section.get("before")]
+        if "rows" in section:
+            table = _table(section)
+            parts.append("\n".join([*head(table.columns), *map(row, table.rows), ""]))
+        parts.append(section.get("after"))
     return "\n".join(part for part in parts if part)
 
 
-def written(decisions: Decisions) -> str:
+def written(decisions: dict[str, Any]) -> str:
     """What docs/fidelity.md holds."""
     return f"{NOTE}\n{document(decisions)}"
-
-
-def _table(table: DecisionTable | None) -> Iterable[str]:
-    if table:
-        yield "\n".join([*head(table.columns), *map(row, table.rows), ""])
 
 
 def plain(cell: str) -> str:
     """A cell for a page: a link is its title."""
     return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", cell)
+
+
+def _table(section: dict[str, Any]) -> DecisionTable:
+    heading, columns, rows = section["heading"], tuple(section["columns"]), section["rows"]
+    for found in rows:
+        if columns[0] not in found or not found.keys() <= {*columns, OPEN}:
+            raise DataError(
+                f"{heading}: found a row of {', '.join(map(repr, found))}; expected "
+                f"{columns[0]!r} and any of {', '.join(map(repr, (*columns[1:], OPEN)))}"
+            )
+    return DecisionTable(
+        heading,
+        columns,
+        [tuple(str(found.get(column, "")) for column in columns) for found in rows],
+        frozenset(number for number, found in enumerate(rows) if found.get(OPEN)),
+    )

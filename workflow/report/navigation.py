@@ -19,7 +19,7 @@ from workflow.report.browser.cases import shown_datasets
 from workflow.report.browser.write import write_microscope
 from workflow.report.content import Content, address
 from workflow.report.data import dataset_entries
-from workflow.report.decisions import document, plain, read_decisions
+from workflow.report.decisions import decision_tables, document, plain, read_decisions
 from workflow.report.pages import Pages
 from workflow.report.samples import write_thumbnail
 from workflow.verdicts.formats import files
@@ -107,10 +107,11 @@ def _data(material: Material) -> dict[str, Any]:
 def _fidelity(material: Material) -> dict[str, Any]:
     """The decisions and the audit."""
     decisions = read_decisions()
+    tables = decision_tables(decisions)
     return {
         "audit": material.content.verdicts.audit,
-        "decisions": decisions.tables,
-        "decided": sum(len(table.open_rows) for table in decisions.tables),
+        "decisions": tables,
+        "decided": sum(len(table.open_rows) for table in tables),
         "plain": plain,
         "named": material.named,
         "document": document(decisions),

@@ -14,6 +14,7 @@ from typing import Any
 from workflow.base.files import sha256
 from workflow.base.syntax import Code, Parsed
 from workflow.config import cells
+from workflow.config.metrics import METRICS
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sources import SOURCES
@@ -217,9 +218,10 @@ def report_fingerprint(config: Config) -> str:
 
 
 def assets() -> list[str]:
-    """Hashes of what reporting reads beside its code: its templates and the printed numbers."""
+    """What reporting reads beside its code: templates, printed numbers, and what metrics are."""
     folders = (ROOT / "workflow" / name for name in ASSETS)
-    return [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
+    files = [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
+    return [*files, repr(METRICS)]
 
 
 def _content(pretrained: str) -> str:

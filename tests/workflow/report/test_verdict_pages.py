@@ -10,7 +10,7 @@ from workflow.base.errors import DataError
 from workflow.base.files import write_text
 from workflow.config import paths
 from workflow.config.cells import runs
-from workflow.report.decisions import DOCUMENT, read_decisions, written
+from workflow.report.decisions import DOCUMENT, decision_tables, read_decisions, written
 from workflow.report.site import build_report
 from workflow.results.read import read_results
 
@@ -83,7 +83,7 @@ def test_the_document_is_written_from_the_decisions():
     text = DOCUMENT.read_text(encoding="utf-8")
     decisions = read_decisions()
     assert text == written(decisions), "run `resformer fidelity`"
-    tables = decisions.tables
+    tables = decision_tables(decisions)
     assert {"The network", "The protocol"} <= {t.heading for t in tables}
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert sum(len(t.rows) + 2 for t in tables) == len(lines)
@@ -92,7 +92,7 @@ def test_the_document_is_written_from_the_decisions():
 
 def test_a_choice_is_open_where_its_authority_is_a_decision():
     found = 0
-    for table in read_decisions().tables:
+    for table in decision_tables(read_decisions()):
         if "authority" in table.columns:
             at = table.columns.index("authority")
             for number, row in enumerate(table.rows):
@@ -109,4 +109,4 @@ def test_a_row_with_other_columns_is_refused(tmp_path):
     with pytest.raises(
         DataError, match="H: found a row of 'b'; expected 'a' and any of 'b', 'open'"
     ):
-        read_decisions(tmp_path / "d.yaml")
+        decision_tables(read_decisions(tmp_path / "d.yaml"))
