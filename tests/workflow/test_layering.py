@@ -27,6 +27,8 @@ DAG = (
     "workflow.running.fingerprint",
     "workflow.running.launch",
     "workflow.running.locks",
+    "workflow.status.progress",
+    "workflow.status.terminal",
 )
 HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}
 # The rooms in the order in which data goes: each may import from those before it alone.

@@ -14,6 +14,7 @@ from workflow.config import cells, paths
 from workflow.config.load import load_raw, resolve
 from workflow.figures import plots
 from workflow.running import fingerprint, launch, locks
+from workflow.status import progress, terminal
 
 # A DAG of a thousand jobs is a million objects that stay: looking among them for garbage, again and
 # again, takes an eighth of the time until the first job.
@@ -49,6 +50,12 @@ if "apptainer" in OTHER_SOFTWARE:
         )
 
     container: IMAGE
+
+
+# One line per finished run, in place of Snakemake's blocks per job.
+DISPLAY = workflow.is_main_process and terminal.take_over(
+    logger, workflow.output_settings, CONFIG
+)
 
 
 wildcard_constraints:
@@ -88,10 +95,22 @@ onstart:
     write_json(CONFIG_FILE, RAW)
     if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
         launch.start_server()
+    if DISPLAY:
+        needed = workflow.dag.needrun_jobs()
+        DISPLAY.begin(
+            {
+                job.jobid: progress.task_of(
+                    CONFIG, job.rule.name, tuple(job.wildcards)
+                )
+                for job in needed
+            }
+        )
 
 
 def tell_end():
-    """Say how many runs are done and which failed; and to whom slurm/site.yaml names, too."""
+    """Say what came of it and which runs failed; and to whom slurm/site.yaml names, too."""
+    if DISPLAY:
+        DISPLAY.end()
     rules = {job.rule.name for job in workflow.dag.jobs}
     if not workflow.is_main_process or workflow.touch or rules & {"preflight", "plan"}:
         return
@@ -112,6 +131,8 @@ def tell_end():
         jobs.append(Job(job.rule.name, wildcards, file, state, failed.get(job)))
     try:
         end = ending(CONFIG, jobs, began=locks.OWNER.stat().st_mtime, now=time.time())
+        for line in end.headlines if end else ():
+            logger.info(line)
     except Exception as error:  # what was made must not count as failed because of this
         logger.warning(f"How the runs ended cannot be told: {error!r}")
         return

@@ -27,7 +27,7 @@ rule phantom:
             CONFIG, wildcards.source
         ),
     shell:
-        "python -m workflow.data.make phantom {params.config} {wildcards.source} 2>&1 | tee {log}"
+        "python -m workflow.data.make phantom {params.config} {wildcards.source} > {log} 2>&1"
 
 
 # The archives themselves are no outputs: Snakemake would delete all of them when one fails.
@@ -47,7 +47,7 @@ rule download:
         config=CONFIG_FILE,
         fingerprint=fingerprint.download_fingerprint(CONFIG),
     shell:
-        "python -m workflow.data.make download {params.config} isic2017 2>&1 | tee {log}"
+        "python -m workflow.data.make download {params.config} isic2017 > {log} 2>&1"
 
 
 rule raw:
@@ -74,7 +74,7 @@ rule raw:
             CONFIG, wildcards.source
         ),
     shell:
-        "python -m workflow.data.make raw {params.config} {wildcards.source} 2>&1 | tee {log}"
+        "python -m workflow.data.make raw {params.config} {wildcards.source} > {log} 2>&1"
 
 
 rule inventory:
@@ -102,7 +102,7 @@ rule inventory:
             CONFIG, wildcards.dataset, "inventory"
         ),
     shell:
-        "python -m workflow.data.make inventory {params.config} {wildcards.dataset} 2>&1 | tee {log}"
+        "python -m workflow.data.make inventory {params.config} {wildcards.dataset} > {log} 2>&1"
 
 
 rule split:
@@ -125,7 +125,7 @@ rule split:
             CONFIG, wildcards.dataset, "split"
         ),
     shell:
-        "python -m workflow.data.make split {params.config} {wildcards.dataset} 2>&1 | tee {log}"
+        "python -m workflow.data.make split {params.config} {wildcards.dataset} > {log} 2>&1"
 
 
 rule prepare:
@@ -158,7 +158,7 @@ rule prepare:
             CONFIG, wildcards.dataset, "prepare"
         ),
     shell:
-        "python -m workflow.data.make prepare {params.config} {wildcards.dataset} 2>&1 | tee {log}"
+        "python -m workflow.data.make prepare {params.config} {wildcards.dataset} > {log} 2>&1"
 
 
 rule gates:
@@ -181,4 +181,4 @@ rule gates:
             CONFIG, wildcards.dataset, "gates"
         ),
     shell:
-        "python -m workflow.data.make gates {params.config} {wildcards.dataset} 2>&1 | tee {log}"
+        "python -m workflow.data.make gates {params.config} {wildcards.dataset} > {log} 2>&1"

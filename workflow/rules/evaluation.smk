@@ -44,7 +44,7 @@ for pack in packs():
             ),
         shell:
             "python -m workflow.running.launch workflow.evaluation.evaluate {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
 
     rule:
         name:
@@ -81,4 +81,4 @@ for pack in packs():
             ),
         shell:
             "python -m workflow.running.launch workflow.evaluation.controls {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
