@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from workflow.config.sections import Table
+from workflow.metrics.intervals import NOT_ESTIMABLE
 from workflow.results.result_cells import Mark, ResultCell
 from workflow.tables.build import MARKS
 from workflow.tables.comparisons import compared_sets, ranked
@@ -48,10 +49,15 @@ def views(table: ReportTable) -> list[View]:
 
 
 def interval(cell: ResultCell | FactCell, table: ReportTable) -> str:
-    """The interval of a cell's mean, as `60.1 to 64.9`; empty where there is none."""
+    """The interval of a cell's mean, as `60.1 to 64.9`; empty where there is none.
+
+    One that leaves nothing out is `not estimable`.
+    """
     estimate = None if isinstance(cell, FactCell) else cell.estimate
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
+    if not estimate.estimable:
+        return NOT_ESTIMABLE
     return f"{estimate.low:.{table.decimals}f} to {estimate.high:.{table.decimals}f}"
 
 
