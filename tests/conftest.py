@@ -19,7 +19,7 @@ from workflow.data.phantom import write_retouch
 
 ROOT = Path(__file__).parents[1]
 TINY = {
-    "preset": "demo",
+    "preset": "everything",
     "select": {
         "datasets": ["retouch_spectralis", "isic2017"],
         "methods": ["resformer_seq", "unetpp", "efficientnet"],

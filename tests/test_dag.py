@@ -171,11 +171,11 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
 @pytest.mark.parametrize(
     ("preset", "pairs", "seeds"),
     # The paper's 93 pairs, and the control that is trained, on four data sets.
-    [("demo", 97, 2), ("paper", 97, 5), ("released", 105, 5), ("isic256", 4, 1)],
+    [("everything", 97, 2), ("paper", 97, 5), ("released", 105, 5), ("isic256", 4, 1)],
 )
 def test_a_dry_run_lists_every_run(finished: Path, preset: str, pairs: int, seeds: int) -> None:
     planned = jobs(snakemake(finished, "-n", "--config", f"preset={preset}").stdout)
-    per_job = 2 if preset == "demo" else 1
+    per_job = 2 if preset == "everything" else 1
     for step in ("train", "evaluate"):
         made = {rule: n for rule, n in planned.items() if rule.startswith(f"{step}_seed")}
         assert len(made) == seeds // per_job

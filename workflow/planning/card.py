@@ -2,7 +2,7 @@
 
 Prints parameters and GFLOPs of every method of config.yaml at 224 pixels with ISIC 2017's outputs
 and at 512 with RETOUCH's, whether all counts on record are met (`networks/anchors/`), and seconds
-of a training step of the demo on this machine. The exit code is 1 if a count differs.
+of a training step of preset `everything` on this machine. The exit code is 1 if a count differs.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def show(config: Config, names: list[str], steps: int) -> int:
 
 def main() -> int:
     """Read the command line; returns the exit code."""
-    config = load_config(overrides={"preset": "demo"})
+    config = load_config(overrides={"preset": "everything"})
     learned = [name for name, entry in config.methods.items() if entry.module]
     parser = argparse.ArgumentParser(prog="python -m workflow.planning.card", description=__doc__)
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: every method")

@@ -1,6 +1,7 @@
 """What a network computes and stores, from `networks.csv`, or counted now if it is not there.
 
-`python -m workflow.planning.networks` writes the file anew, for the presets paper and demo.
+`python -m workflow.planning.networks` writes the file anew, for the presets paper, everything and
+demo.
 Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
@@ -123,9 +124,9 @@ def rows(config: Config) -> Iterator[tuple[str, Network]]:
 
 
 def main() -> None:
-    """Count the networks of the presets paper and demo, and write them down."""
+    """Count the networks of the presets paper, everything and demo, and write them down."""
     counted: dict[str, Network] = {}
-    for preset in ("paper", "demo"):
+    for preset in ("paper", "everything", "demo"):
         counted |= rows(load_config(overrides={"preset": preset}))
     with replacing(FILE) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -1,11 +1,14 @@
 """Whether each learned method lies between its controls: below the oracle, above those that know
-nothing of the images.
+nothing of the images. `python -m workflow.results.brackets CONFIG` prints it, seed by seed.
 
 One score a task: DSC for segmentation, and for classification the informedness, sensitivity plus
 specificity less 100, which is about 0 for every guess that does not look at the image, whatever its
 share of positives. Accuracy would not do: calling every label absent is right most of the time.
 """
 
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,7 +79,11 @@ def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:
     for dataset, method, metric, value in zip(*(results[c] for c in columns), strict=True):
         if not np.isnan(value):
             values.setdefault((dataset, method, metric), []).append(value)
-    means = {key: float(np.mean(found)) for key, found in values.items()}
+    return _of_tasks({key: float(np.mean(found)) for key, found in values.items()})
+
+
+def _of_tasks(means: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, Task], float]:
+    """(data set, method, metric) -> value as (data set, method, task) -> score."""
     scores: dict[tuple[str, str, Task], float] = {}
     for dataset, method, metric in means:
         if metric == "dsc":
@@ -85,3 +92,47 @@ def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:
             both = means[dataset, method, "sen"] + means[dataset, method, "spe"]
             scores[dataset, method, "classification"] = both - 100
     return scores
+
+
+def seed_scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], dict[int, float]]:
+    """(data set, method, task) -> seed -> score, of the seeds that gave a number."""
+    found: dict[tuple[str, str, Task], dict[int, float]] = {}
+    for seed, of_seed in results.groupby("seed"):
+        for key, score in _scores(of_seed).items():
+            found.setdefault(key, {})[int(str(seed))] = score
+    return found
+
+
+def table(config: Config, results: "pd.DataFrame") -> str:
+    """Every learned method with its controls as Markdown, the score of each seed beside them."""
+    seeds = seed_scores(results)
+    heads = ("data set", "method", "score", *(f"seed {seed}" for seed in config.seeds))
+    heads = (*heads, "best control without knowledge", "above it, least seed", "oracle")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for one in brackets(config, results):
+        own = seeds[one.run.dataset, one.run.method, one.task]
+        cells = (
+            config.datasets[one.run.dataset].title,
+            config.methods[one.run.method].title,
+            "DSC" if one.task == "segmentation" else "sen + spe − 100",
+            *(f"{own[seed]:.1f}" if seed in own else "" for seed in config.seeds),
+            f"{one.floor:.1f} ({config.methods[one.by].title})",
+            f"{min(own.values()) - one.floor:+.1f}",
+            f"{one.ceiling:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def show(config: Config) -> None:
+    """Print the table of a configuration's runs."""
+    from workflow.config.cells import runs
+    from workflow.metrics.metrics import collect
+
+    sys.stdout.write(f"{table(config, collect(config, runs(config)))}\n")
+
+
+if __name__ == "__main__":
+    from workflow.running.step import run_step
+
+    run_step(show, Path(sys.argv[1]))

@@ -6,6 +6,7 @@ itself took: the rest of a training job is overhead (starting, loading data, wri
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,11 @@ def training_seconds(config: Config) -> dict[str, float]:
     return seconds
 
 
+def overhead(steps: Sequence[Cost], loop: float) -> float:
+    """Seconds of training jobs that are not in the training loop, and of evaluation."""
+    return sum(cost.seconds for cost in steps if cost.step in ("train", "evaluate")) - loop
+
+
 def show(config: Config) -> None:
     """Print the costs as a table."""
     steps, methods = costs(config), training_seconds(config)
@@ -65,7 +71,9 @@ def show(config: Config) -> None:
             write(f"{'  in the training loop':<34}{loop:>10.1f}{loop / total:>8.1%}\n")
             rest = cost.seconds - loop
             write(f"{'  overhead':<34}{rest:>10.1f}{rest / total:>8.1%}\n")
-    write(f"{'sum over jobs':<28}{sum(c.jobs for c in steps):>6}{total:>10.1f}\n\n")
+    write(f"{'sum over jobs':<28}{sum(c.jobs for c in steps):>6}{total:>10.1f}\n")
+    beside = overhead(steps, sum(methods.values()))
+    write(f"{'training jobs beside the loop, and evaluation':<44}{beside / total:>8.1%}\n\n")
     write(f"{'training loop, by method':<34}{'seconds':>10}\n")
     for method, seconds in sorted(methods.items(), key=lambda item: -item[1]):
         write(f"{method:<34}{seconds:>10.1f}\n")
