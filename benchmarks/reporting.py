@@ -2,7 +2,7 @@
 
 Writes a finished run of the paper's size into a temporary folder: every (data set, method) of
 preset paper, five seeds, counts of as many test images as Table I has, with the numbers of the
-paper as their centre. Then runs `python -m workflow.report.rebuild` on it, as a user would, and
+paper as their centre. Then runs `resformer rebuild` on it, as a user would, and
 prints what it took. Masks are written where a figure reads them, which is the first seed.
 """
 
@@ -61,7 +61,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         print(f"generated {count} runs, {size / 1e9:.2f} GB, in {seconds:.0f} s\n", flush=True)
         options = ["--report"] if given.report else []
-        command = [sys.executable, "-m", "workflow.report.rebuild"]
+        command = [sys.executable, "-m", "workflow", "rebuild"]
         subprocess.run([*command, str(config.results / "config.json"), *options], check=True)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from workflow.metrics.variance import Array
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "workflow" / "data"
 TRUTH = 75.0
 
 

@@ -1,4 +1,7 @@
-"""How well the audit finds errors: clean tables from simulated runs, and one wrong cell in each.
+"""How well the audit finds errors: `python -m benchmarks.synthetic_papers N [--seed SEED]`.
+
+Makes N papers with clean tables of simulated runs, puts one wrong cell in each, audits both, and
+prints the rates of false alarms and of errors found.
 
 A clean table is what a paper would print: a random test set, methods with random rates, five runs
 each whose mean is rounded to one decimal; per-image JI and DSC likewise. Then one random cell is
@@ -11,7 +14,10 @@ changes. Whether it is, is decided here by other arithmetic than the audit's own
 cannot be told from rounding by anybody.
 """
 
+import argparse
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,3 +210,20 @@ def _judge(score: Score, paper: Paper, cell: Cell, text: str) -> None:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none to find"
+
+
+def run(arguments: Sequence[str]) -> str:
+    """What the command prints."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.synthetic_papers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("papers", type=int, metavar="N", help="how many papers")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (0)")
+    options = parser.parse_args(arguments)
+    return f"{simulate(options.papers, options.seed)}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(run(sys.argv[1:]))

@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from contextlib import chdir
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from workflow.config import paths
@@ -18,6 +19,9 @@ from workflow.data import make
 from workflow.data.phantom import write_retouch
 
 ROOT = Path(__file__).parents[1]
+# A busy machine is no failure: how long an example takes is asserted nowhere.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 TINY = {
     "preset": "everything",
     "select": {

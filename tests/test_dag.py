@@ -87,7 +87,7 @@ def test_seeds_differ_and_share_nothing_but_the_protocol(finished: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "file", ["workflow/training/losses.py", "resformer/dfe.py", "workflow/evaluation/metrics.py"]
+    "file", ["workflow/training/losses.py", "resformer/dfe.py", "workflow/metrics/metrics.py"]
 )
 def test_a_comment_trains_nothing(finished: Path, file: str) -> None:
     path = finished / file

@@ -3,8 +3,10 @@
 import csv
 import json
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 from PIL import Image
 
 from tests.workspace import ROOT, copy_tree, environment, snakemake
+from workflow.__main__ import COMMANDS, parser_of
 
+# Commands that write files of the tree; a test names them where a file is not what they write.
+FOR_THE_REPOSITORY = {"networks", "schema"}
 SMALL = (
     "--config",
     "preset=smoke",
@@ -118,6 +123,25 @@ def test_images_of_ones_own_need_configuration_alone(own: Path) -> None:
     page = (results / "report" / "data.html").read_text()
     assert "Polyps" in page
     assert "by group" in " ".join(page.split())
+
+
+def test_every_command_line_of_the_documents_is_taken() -> None:
+    """Those of `resformer`, and that each command stands somewhere."""
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "docs").glob("*.md")]
+    lines = re.findall(
+        r"uv run resformer ([^`\n]+)", "\n".join([*texts, (ROOT / "README.md").read_text()])
+    )
+    shown = set()
+    for line in lines:
+        name, *arguments = shlex.split(line, comments=True)
+        if name != "--help":
+            parser_of(name).parse_args(arguments)  # raises UsageError
+            shown.add(name)
+    assert shown == set(COMMANDS) - FOR_THE_REPOSITORY
+    for name, command in COMMANDS.items():
+        example = import_module(command.module).__doc__ or ""
+        for line in re.findall(rf"^    resformer {name}(.*)$", example, re.MULTILINE):
+            parser_of(name).parse_args(shlex.split(line))
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

@@ -50,7 +50,7 @@ def conda_packages() -> list[str]:
 def test_the_files_are_those_that_the_command_writes(tmp_path) -> None:
     there = {file.name: file.read_text() for file in (ROOT / FOLDER).iterdir() if file.is_file()}
     there.pop("resformer.sif", None)
-    assert there == written(tmp_path), "give `python -m workflow.running.environments`"
+    assert there == written(tmp_path), "give `uv run resformer environments`"
 
 
 def test_conda_has_each_version_of_the_lock_and_no_other() -> None:
@@ -61,7 +61,8 @@ def test_conda_has_each_version_of_the_lock_and_no_other() -> None:
         assert pin.operator == "=="
         seen.setdefault(package.name, set()).add(pin.version)
     assert {name: locked[name] for name in seen} == seen
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["workflow"]
     assert {re.split(r"[><=]", line)[0] for line in wanted} <= set(seen)
 
 

@@ -127,9 +127,10 @@ def standings(folder: Path) -> dict[str, tuple[str, str | None]]:
     command = [
         sys.executable,
         "-m",
-        "workflow.status.command",
+        "workflow",
+        "status",
+        "smoke",
         "--json",
-        "results/smoke/config.json",
     ]
     said = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, check=True

@@ -50,6 +50,8 @@ ORDER = (
     ("planning",),
     ("status",),
     ("cluster",),
+    ("commands",),
+    ("__main__",),  # the front door, which stands outside of rooms
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 MOST_MODULES = 16
@@ -135,7 +137,7 @@ def test_imports_point_one_way(module):
 
 def test_every_room_has_a_place_and_nothing_stands_outside_of_rooms():
     rooms = {path.name for path in (ROOT / "workflow").iterdir() if list(path.glob("*.py"))}
-    assert rooms == set(FLOOR)
+    assert rooms == set(FLOOR) - {"__main__"}
     files = {path.name for path in (ROOT / "workflow").iterdir() if path.is_file()}
     assert files <= {"__init__.py", "__main__.py"}
 

@@ -11,8 +11,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from workflow.base.errors import DataError
 
-class AuditError(ValueError):
+
+class AuditError(DataError):
     """An input of the audit cannot be used; the message names the file, and what to do."""
 
 

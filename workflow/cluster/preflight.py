@@ -1,4 +1,4 @@
-"""`snakemake preflight`, or `python -m workflow.cluster.preflight`: is this cluster ready?
+"""`snakemake preflight`, or `resformer preflight`: is this cluster ready?
 
 Looks before a job is queued at what would make jobs wait for ever or fail at once. Each finding is
 one line: what was found, why it matters, what to do. A finding that stops a run can be overruled by
@@ -20,11 +20,10 @@ from workflow.cluster.findings import Cluster, Finding, answers, output
 from workflow.cluster.notify import mailer
 from workflow.cluster.partitions import chosen, partitions
 from workflow.cluster.runtime import device_of
-from workflow.cluster.site import FILE, Site, load_site
+from workflow.cluster.site import FILE, Site
 from workflow.config import cells, paths
 from workflow.config.model import Config
 from workflow.planning.bill import make_bill
-from workflow.running.step import read_config
 
 # Folders that each machine has for itself, as a rule.
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")
@@ -277,23 +276,3 @@ def _reachable(url: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def main(arguments: list[str]) -> int:
-    """Print what is found for a results/PRESET/config.json; 1 if anything stops a run."""
-    sys.stdout.write(f"Looking, and asking nodes; this takes {node.PATIENCE} s at most.\n")
-    sys.stdout.flush()
-    found, nodes = preflight_with_nodes(read_config(Path(arguments[0])), load_site())
-    lines = [f"{'STOP' if finding.stops else 'note'}  {finding}" for finding in found]
-    lines += [f"node  {line}" for line in nodes]
-    if not found:
-        lines.append("Nothing stands in the way of a run on this cluster.")
-    sys.stdout.write("\n".join(lines) + "\n")
-    return int(any(finding.stops for finding in found))
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except ConfigError as error:
-        sys.exit(f"error: {error}")

@@ -1,6 +1,6 @@
 """Which cells the tables have, and so which runs the DAG trains: derived, never listed twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from workflow.config.model import Config
@@ -29,7 +29,20 @@ def table_cells(config: Config, table: str) -> Iterator[Cell]:
 
     `row` indexes `table_rows`; `column` counts metric columns over all column groups. A table of
     another kind than `results` adds no run: it shows those that some table of results shows.
+    Controls at the foot stand below numbers of their data set only.
     """
+    above: set[tuple[int, str]] = set()
+    last = len(table_rows(config, table)) - len(list(_foot(config, table)))
+    for cell in _cells(config, table):
+        if cell.row < last:
+            above.add((cell.column, cell.dataset))
+        elif (cell.column, cell.dataset) not in above:
+            continue
+        yield cell
+
+
+def _cells(config: Config, table: str) -> Iterator[Cell]:
+    """The cells of a table, with those of controls that stand below nothing."""
     definition = config.tables[table]
     if not definition.enabled:
         return
@@ -50,7 +63,7 @@ def table_cells(config: Config, table: str) -> Iterator[Cell]:
 
 
 def table_rows(config: Config, table: str) -> list[Row]:
-    """The rows of a table: its own, and one for each method of the tables in `methods_of`."""
+    """A table's rows: its own, one for each method of `methods_of`, and at the foot controls."""
     definition = config.tables[table]
     methods = [
         method
@@ -59,7 +72,30 @@ def table_rows(config: Config, table: str) -> list[Row]:
         for method in ([row.method] if row.method else (row.methods or {}).values())
     ]
     shared = (Row(title=config.methods[name].title, method=name) for name in dict.fromkeys(methods))
-    return [*definition.rows, *shared]
+    return [*definition.rows, *shared, *_foot(config, table)]
+
+
+def _foot(config: Config, table: str) -> Iterator[Row]:
+    """The rows of a table's controls, once for each data set if its rows are of one data set."""
+    definition = config.tables[table]
+    for name in definition.controls:
+        for dataset in dict.fromkeys(row.dataset for row in definition.rows):
+            title = config.methods[name].title
+            yield Row(title=title, group="Controls", dataset=dataset, method=name)
+
+
+def is_control(config: Config, method: str) -> bool:
+    """Whether a method is there to be compared with: it has no network, or shuffled labels."""
+    entry = config.methods[method]
+    return entry.control is not None or bool(entry.protocol.get("shuffle_labels"))
+
+
+def with_controls(config: Config, wanted: Iterable[Run]) -> list[Run]:
+    """Some runs, and those of the controls on their data sets that this configuration makes."""
+    wanted = list(wanted)
+    datasets = {run.dataset for run in wanted}
+    made = [run for run in runs(config) if run.dataset in datasets]
+    return list(dict.fromkeys([*wanted, *(run for run in made if is_control(config, run.method))]))
 
 
 def has(config: Config, method: str, metric: str) -> bool:

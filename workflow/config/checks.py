@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from workflow.config.cells import runs, table_cells
+from workflow.config.cells import is_control, runs, table_cells
 from workflow.config.datasets import LABELS, LESIONS, kfold_of
 from workflow.config.errors import describe, unknown
 from workflow.config.model import Config
@@ -63,6 +63,11 @@ def _names(config: Config) -> Iterator[str]:
         for name in table.methods_of:
             if name not in config.tables:
                 yield f"tables.{key}.methods_of: {unknown(name, config.tables)}"
+        for name in table.controls:
+            yield from check(f"tables.{key}.controls", "method", name)
+            if name in config.methods and not is_control(config, name):
+                controls = [other for other in config.methods if is_control(config, other)]
+                yield f"tables.{key}.controls: {name!r} is no control. Allowed: {controls}"
         groups = {group.title for group in table.columns}
         for group in table.columns:
             yield from check(f"tables.{key}.columns[{group.title}]", "dataset", group.dataset)
@@ -205,7 +210,10 @@ def _tasks(config: Config) -> Iterator[str]:
         if table.kind == "datasets":
             if not table.datasets:
                 yield f"tables.{key}: a data set summary needs `datasets`"
-        elif not (table.rows or table.methods_of) or not table.columns:
+            continue
+        if table.controls and table.kind != "results":
+            yield f"tables.{key}.controls: goes with kind results only, and this is {table.kind}"
+        if not (table.rows or table.methods_of) or not table.columns:
             rows = "`rows`" if table.kind == "results" else "`methods_of` (or `rows`)"
             yield f"tables.{key}: a {table.kind} table needs {rows} and `columns`"
     for key, figure in config.figures.items():

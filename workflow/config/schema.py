@@ -1,4 +1,4 @@
-"""The configuration's JSON schema, for editors and Snakemake: `python -m workflow.config.schema`.
+"""The configuration's JSON schema, for editors and Snakemake; `resformer schema` writes it anew.
 
 Generated from the pydantic models into `workflow/config/config.schema.json`; a test holds the two
 equal.
@@ -19,5 +19,7 @@ def schema() -> str:
     return json.dumps(dialect | Config.model_json_schema(), indent=2) + "\n"
 
 
-if __name__ == "__main__":
+def write_schema() -> Path:
+    """Write the file anew; returns it."""
     write_text(FILE, schema())
+    return FILE

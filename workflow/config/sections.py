@@ -199,6 +199,8 @@ class Table(Section):
         mark: how best and second best are shown.
         compare_within: among which rows; empty is the whole column.
         methods_of: tables of results whose methods have a row each.
+        controls: methods whose rows stand at the foot, for comparison with all above: they are
+            neither marked nor tested.
     """
 
     kind: TableKind = "results"
@@ -210,6 +212,7 @@ class Table(Section):
     columns: list[ColumnGroup] = []
     rows: list[Row] = []
     methods_of: list[str] = []
+    controls: list[str] = []
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

@@ -1,11 +1,9 @@
-"""What each network costs: `python -m workflow.planning.card [--steps N] [METHOD...]`.
+"""What each network costs, as `resformer card` prints it.
 
-Prints parameters and GFLOPs of every method of config.yaml at 224 pixels with ISIC 2017's outputs
-and at 512 with RETOUCH's, whether all counts on record are met (`networks/anchors/`), and seconds
-of a training step of preset `everything` on this machine. The exit code is 1 if a count differs.
+Parameters and GFLOPs at 224 pixels with ISIC 2017's outputs and at 512 with RETOUCH's, whether all
+counts on record are met (`networks/anchors/`), and seconds of a training step on this machine.
 """
 
-import argparse
 import statistics
 import sys
 import time
@@ -13,7 +11,6 @@ from typing import NamedTuple
 
 import torch
 
-from workflow.config.load import load_config
 from workflow.config.model import Config
 from workflow.config.sections import Method
 from workflow.networks.anchors import Case, differences, flops, load_anchors, on_meta, parameters
@@ -119,21 +116,3 @@ def show(config: Config, names: list[str], steps: int) -> int:
             write(f"    {difference}\n")
         wrong += bool(line.wrong)
     return wrong
-
-
-def main() -> int:
-    """Read the command line; returns the exit code."""
-    config = load_config(overrides={"preset": "everything"})
-    learned = [name for name, entry in config.methods.items() if entry.module]
-    parser = argparse.ArgumentParser(prog="python -m workflow.planning.card", description=__doc__)
-    parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: every method")
-    parser.add_argument("--steps", type=int, default=3, help="steps to time; 0: none")
-    given = parser.parse_args()
-    for name in given.methods:
-        if name not in learned:
-            parser.error(f"unknown method {name!r}; choose from {', '.join(learned)}")
-    return int(bool(show(config, given.methods or learned, given.steps)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from workflow.base.errors import ConfigError
+from workflow.base.errors import ConfigError, UsageError
 from workflow.base.files import cache_folder, read_json, write_json
 from workflow.config.errors import unknown
 
@@ -83,14 +83,14 @@ def known_device(name: str) -> Device:
     """A device of the table; upper and lower case, spaces and hyphens do not matter.
 
     Raises:
-        ConfigError: there is none of this name.
+        UsageError: there is none of this name.
     """
     for known, (teraflops, gigabytes) in KNOWN.items():
         if _plain(known) == _plain(name):
             return Device(known, teraflops * 1e12, gigabytes * 1e9)
-    raise ConfigError(
+    raise UsageError(
         f"--device: {unknown(name, KNOWN)}. For any other, run "
-        "`python -m workflow.planning.command --calibrate` on it"
+        "`uv run resformer plan --calibrate` on it"
     )
 
 
@@ -123,7 +123,7 @@ def _read(file: Path) -> Device:
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{file}: not a calibration that this version reads ({error}); delete it and run "
-            "`python -m workflow.planning.command --calibrate` again"
+            "`uv run resformer plan --calibrate` again"
         ) from error
 
 

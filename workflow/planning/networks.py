@@ -1,7 +1,7 @@
 """What a network computes and stores, from `networks.csv`, or counted now if it is not there.
 
-`python -m workflow.planning.networks` writes the file anew, for the presets paper, everything and
-demo.
+`resformer networks` writes the file anew, for the presets paper, everything
+and demo.
 Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
@@ -123,8 +123,8 @@ def rows(config: Config) -> Iterator[tuple[str, Network]]:
             yield key, _count(config, dataset, method)
 
 
-def main() -> None:
-    """Count the networks of the presets paper, everything and demo, and write them down."""
+def write_record() -> Path:
+    """Count the networks of three presets and write them down; returns the file."""
     counted: dict[str, Network] = {}
     for preset in ("paper", "everything", "demo"):
         counted |= rows(load_config(overrides={"preset": preset}))
@@ -132,7 +132,4 @@ def main() -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["network", *Network._fields])
         writer.writerows([key, *counts] for key, counts in sorted(counted.items()))
-
-
-if __name__ == "__main__":
-    main()
+    return FILE

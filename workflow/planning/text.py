@@ -54,7 +54,7 @@ def _head(config: Config, bill: Bill) -> str:
         basis = (
             f"ESTIMATED, no device was measured: {device.peak / 1e12:,.0f} TFLOP/s by its data "
             f"sheet, of which training is\nassumed to reach {low:.0%} to {high:.0%}; "
-            "`python -m workflow.planning.command --calibrate` measures the device it runs on"
+            "`uv run resformer plan --calibrate` measures the device it runs on"
         )
     images = "\n".join(
         f"  {name:<{WIDTH}}{i.train:>7,} train {i.val:>6,} val {i.test:>6,} test  ({i.known})"

@@ -1,12 +1,11 @@
-"""Rebuild all that is made from a finished run: `python -m workflow.report.rebuild CONFIG`.
+"""Rebuild all that is made from a finished run, as `resformer rebuild` does.
 
-CONFIG is `results/<preset>/config.json`. Makes every table, figure and verdict anew from the saved
-counts and masks, and with `--report` the report, with the same bytes as the single steps write.
+Makes every table, figure and verdict anew from the saved counts and masks, and the report if it is
+asked for, with the same bytes as the single steps write.
 One reading of the counts serves all tables of results and all verdicts. Figures are drawn by
 further processes meanwhile, which read masks only. Ends with what each part took, and peak memory.
 """
 
-import argparse
 import multiprocessing
 import resource
 import sys
@@ -14,8 +13,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from workflow.base.workers import usable_threads
@@ -24,7 +21,6 @@ from workflow.config.model import Config
 from workflow.figures.plots import made_plots
 from workflow.report.site import build_report
 from workflow.results.read import Results, read_results
-from workflow.running.step import run_step
 from workflow.tables.make import make_table
 from workflow.verdicts.judge import judge
 from workflow.verdicts.make import write_verdicts
@@ -132,15 +128,3 @@ def summary(parts: Parts) -> str:
     for name, who in (("all else", resource.RUSAGE_SELF), ("a figure", resource.RUSAGE_CHILDREN)):
         lines.append(f"{name:<22}{resource.getrusage(who).ru_maxrss * unit / 1e6:>10.0f}")
     return "\n".join(lines) + "\n"
-
-
-def _run(config: Config, report: bool) -> None:
-    sys.stdout.write(summary(rebuild(config, report)))
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Rebuild tables, figures and verdicts.")
-    parser.add_argument("config", type=Path, help="results/<preset>/config.json")
-    parser.add_argument("--report", action="store_true", help="make the report too")
-    given = parser.parse_args()
-    run_step(partial(_run, report=given.report), given.config)

@@ -6,6 +6,7 @@ paper without colour.
 
 from typing import NamedTuple
 
+from workflow.config.cells import is_control
 from workflow.config.model import Config
 
 
@@ -36,9 +37,3 @@ def family(config: Config, method: str) -> Family:
     if len(entry.tasks) > 1:
         return MULTI_TASK
     return SEGMENTATION if entry.tasks == ["segmentation"] else CLASSIFICATION
-
-
-def is_control(config: Config, method: str) -> bool:
-    """Whether a method is there to bracket the others: no network, or shuffled labels."""
-    entry = config.methods[method]
-    return entry.control is not None or bool(entry.protocol.get("shuffle_labels"))

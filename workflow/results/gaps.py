@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.config.notices import seeds_text
+from workflow.config.sections import TASK_OF
 from workflow.metrics.failures import failure
 from workflow.results.read import Results
 
@@ -20,6 +21,8 @@ def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     known = run.dataset in config.datasets and run.method in config.methods
     if not known or not config.chosen(*run):
         return LEFT_OUT
+    if below := results.below.get((run, TASK_OF[metric])):
+        return below
     found = results.ratios.get(run, {})
     if found and metric not in found:
         return f"its counts hold no {metric}"

@@ -5,15 +5,17 @@ from which intervals, differences and ranks come.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workflow.config.cells import Run
+from workflow.config.cells import Run, with_controls
 from workflow.config.model import Config
+from workflow.config.sections import TASK_OF, Task
 from workflow.metrics.intervals import Design, Estimate, estimate
 from workflow.metrics.metrics import collect, collect_ratios
 from workflow.metrics.ratios import Ratios
+from workflow.results.brackets import below_controls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +27,16 @@ class Results:
 
     Attributes:
         values: columns dataset, method, seed, metric, value (per cent; NaN is undefined), n.
-        ratios: run -> metric -> sums over groups; runs without any evaluated seed are not there.
+        ratios: run -> metric -> sums over groups; runs without any evaluated seed are not there,
+            and metrics of tasks that a control does as well have none: nothing is tested of them.
         design: what is chosen about the statistics.
+        below: (run, task) -> why its numbers say nothing, where a control does as well.
     """
 
     values: "pd.DataFrame"
     ratios: Mapping[Run, Mapping[str, Ratios]]
     design: Design
+    below: Mapping[tuple[Run, Task], str] = field(default_factory=dict)
 
     @cached_property
     def estimates(self) -> dict[tuple[Run, str], Estimate]:
@@ -45,9 +50,21 @@ class Results:
 
 
 def read_results(config: Config, runs: Iterable[Run]) -> Results:
-    """The results of some runs, of all seeds whose counts are there."""
-    runs = list(runs)
-    return Results(collect(config, runs), collect_ratios(config, runs), design(config))
+    """The results of some runs and of the controls on their data sets, of all seeds there are."""
+    read = with_controls(config, runs)
+    return results_of(config, collect(config, read), collect_ratios(config, read))
+
+
+def results_of(
+    config: Config, values: "pd.DataFrame", ratios: Mapping[Run, Mapping[str, Ratios]]
+) -> Results:
+    """Results from values and sums; what a control does as well is no longer tested."""
+    below = below_controls(config, values)
+    tested = {
+        run: {name: of for name, of in metrics.items() if (run, TASK_OF[name]) not in below}
+        for run, metrics in ratios.items()
+    }
+    return Results(values, tested, design(config), below)
 
 
 def design(config: Config) -> Design:

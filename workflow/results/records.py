@@ -13,6 +13,7 @@ from workflow.config.cells import Run, runs
 from workflow.config.model import Config
 from workflow.config.sections import METRIC_TASK
 from workflow.metrics.failures import failure
+from workflow.results.brackets import below_controls
 from workflow.results.result_cells import ResultCell, result_cell, values_by_cell
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def read_records(config: Config, results: "pd.DataFrame") -> list[RunRecord]:
         config: the resolved configuration.
         results: columns dataset, method, seed, metric, value (per cent).
     """
-    values = values_by_cell(results)
+    values, below = values_by_cell(results), below_controls(config, results)
     return [
         RunRecord(
             run=run,
             seeds=tuple(_seed(config, run, seed) for seed in config.seeds),
             metrics=tuple(
-                result_cell(config, run, metric, values)
+                result_cell(config, run, metric, values, below=below.get((run, task), ""))
                 for metric, task in METRIC_TASK.items()
                 if task in config.methods[run.method].tasks
             ),

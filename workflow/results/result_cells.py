@@ -65,6 +65,8 @@ class ResultCell:
         standing: where the tests leave it among them; None where there is no test.
         versus: the comparison with the best other cell among them.
         place: its rank in its column by its mean, in a table of rules.
+        below: why its number says nothing, where a control does as well; empty elsewhere. Such a
+            cell is neither marked nor compared, and has no interval and no verdict.
     """
 
     run: Run | None
@@ -84,6 +86,7 @@ class ResultCell:
     standing: Standing | None = None
     versus: Versus | None = None
     place: int | None = None
+    below: str = ""
 
     @property
     def expected(self) -> int:
@@ -162,6 +165,7 @@ def result_cell(
     values: Values,
     printed: str | None = None,
     facet: str | None = None,
+    below: str = "",
 ) -> ResultCell:
     """The cell of a run and metric, with its missing and undefined seeds; not yet marked."""
     found = values.get(Place(*run, metric, facet), {})
@@ -181,4 +185,5 @@ def result_cell(
         spread_ddof=config.statistics.spread_ddof,
         printed=printed,
         facet=facet,
+        below=below,
     )

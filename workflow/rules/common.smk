@@ -254,7 +254,7 @@ def raw_inputs(wildcards):
 def read_for_plot(key):
     """What a larger figure is made from: the counts of its runs, or what these recorded."""
     runs = plots.plot_runs(CONFIG, key)
-    counts = counts_of(runs) if "counts" in plots.PLOTS[key].reads else []
+    counts = counts_of(cells.with_controls(CONFIG, runs)) if "counts" in plots.PLOTS[key].reads else []
     records = records_of(runs) if "records" in plots.PLOTS[key].reads else []
     return [*counts, *records, *duplicates_in(runs)]
 
@@ -264,6 +264,7 @@ def read_for_table(key):
     runs = cells.table_runs(CONFIG, key)
     if CONFIG.tables[key].kind == "efficiency":
         return records_of(runs)
+    runs = cells.with_controls(CONFIG, runs)
     datasets = cells.dataset_rows(CONFIG, key)
     return [*counts_of(runs), *duplicates_in(runs), *manifests_of(datasets)]
 

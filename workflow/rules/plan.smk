@@ -18,4 +18,4 @@ rule plan:
         )
         or 1,
     shell:
-        "python -m workflow.planning.command {params.config} --gpus {params.gpus} 2>&1 | tee {log}"
+        "python -m workflow plan {params.config} --gpus {params.gpus} 2>&1 | tee {log}"

@@ -16,4 +16,4 @@ rule preflight:
     params:
         config=CONFIG_FILE,
     shell:
-        "python -m workflow.cluster.preflight {params.config} 2>&1 | tee {log}"
+        "python -m workflow preflight {params.config} 2>&1 | tee {log}"

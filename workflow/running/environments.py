@@ -1,4 +1,4 @@
-"""Write the environments that sites may prefer to uv: `python -m workflow.running.environments`.
+"""Write the environments that sites may prefer to uv: `resformer environments`.
 
 `envs/conda.yaml` and `envs/resformer.def` (Apptainer) hold what uv.lock holds, for the oldest
 Python that pyproject.toml allows. Give the command after each change of uv.lock;
@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from workflow.base.files import write_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("envs")
-HEADER = "# Written by `python -m workflow.running.environments` from uv.lock; do not edit.\n"
+HEADER = "# Written by `uv run resformer environments` from uv.lock; do not edit.\n"
 
 CONDA = (
     HEADER
@@ -59,7 +58,8 @@ From: python:{python}-slim
     cd /opt/resformer
     echo "{lock}  uv.lock" | sha256sum --check
     pip install --no-cache-dir uv
-    UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-cache
+    UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --extra workflow --no-install-project \\
+        --no-cache
 
 %environment
     export PATH=/opt/resformer/.venv/bin:$PATH
@@ -95,10 +95,15 @@ def write(folder: Path, root: Path = ROOT) -> list[Path]:
 
 def locked(root: Path) -> list[str]:
     """The packages of uv.lock that a run needs, as lines that pip understands."""
-    command = ["uv", "export", "--frozen", "--no-dev", "--no-hashes", "--no-header"]
+    what = ["--no-dev", "--extra", "workflow", "--no-emit-project"]
+    how = ["--no-hashes", "--no-header", "--no-annotate"]
     try:
         done = subprocess.run(
-            [*command, "--no-annotate"], cwd=root, capture_output=True, text=True, check=True
+            ["uv", "export", "--frozen", *what, *how],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except FileNotFoundError:
         raise ConfigError("uv: not found, and it reads uv.lock; `pip install uv`") from None
@@ -117,11 +122,3 @@ def oldest_python(project: Path) -> str:
             "for the environments are made for the oldest Python"
         )
     return oldest[1]
-
-
-if __name__ == "__main__":
-    try:
-        for written in write(ROOT / FOLDER):
-            sys.stdout.write(f"{written.relative_to(ROOT)}\n")
-    except ConfigError as error:
-        sys.exit(f"error: {error}")

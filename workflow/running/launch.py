@@ -53,7 +53,7 @@ def launch(module: str, arguments: list[str]) -> int:
     path = os.environ.get(VARIABLE)
     if job := os.environ.get("SLURM_JOB_ID"):
         node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
-        sys.stderr.write(f"Slurm job {job} on {node}\n")  # for `workflow.status`
+        sys.stderr.write(f"Slurm job {job} on {node}\n")  # for `resformer status`
     if needs_lease(module, arguments):
         lease(os.environ)  # until this process, or the step that it becomes, has ended
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:

@@ -1,11 +1,10 @@
-"""Where the time of a finished run went: `python -m workflow.running.timing CONFIG`.
+"""Where the time of a finished run went, as `resformer timing` prints it.
 
 Adds up what Snakemake measured of each job, by rule, and sets it against the seconds that training
 itself took: the rest of a training job is overhead (starting, loading data, writing).
 """
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from workflow.base.files import read_json
 from workflow.config import paths
 from workflow.config.cells import runs
 from workflow.config.model import Config
-from workflow.running.step import run_step
 
 STEPS = (
     "phantom", "download", "raw", "inventory", "split", "prepare", "gates", "superpixels",
@@ -58,11 +56,12 @@ def overhead(steps: Sequence[Cost], loop: float) -> float:
     return sum(cost.seconds for cost in steps if cost.step in ("train", "evaluate")) - loop
 
 
-def show(config: Config) -> None:
-    """Print the costs as a table."""
+def as_text(config: Config) -> str:
+    """The costs as a table."""
     steps, methods = costs(config), training_seconds(config)
     total = sum(cost.seconds for cost in steps)
-    write = sys.stdout.write
+    lines: list[str] = []
+    write = lines.append
     write(f"{'step':<28}{'jobs':>6}{'seconds':>10}{'share':>8}\n")
     for cost in steps:
         write(f"{cost.step:<28}{cost.jobs:>6}{cost.seconds:>10.1f}{cost.seconds / total:>8.1%}\n")
@@ -77,12 +76,9 @@ def show(config: Config) -> None:
     write(f"{'training loop, by method':<34}{'seconds':>10}\n")
     for method, seconds in sorted(methods.items(), key=lambda item: -item[1]):
         write(f"{method:<34}{seconds:>10.1f}\n")
+    return "".join(lines)
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
-
-
-if __name__ == "__main__":
-    run_step(show, Path(sys.argv[1]))

@@ -1,1 +1,1 @@
-"""Where a reproduction stands: `python -m workflow.status`, from files alone, while jobs run."""
+"""Where a reproduction stands, from files alone, while jobs run; `resformer status` shows it."""

@@ -20,7 +20,7 @@ from workflow.status.show import WIDTH
 
 # In the log that Slurm keeps of a group.
 _AT_FAULT = re.compile(r"Error in rule (\w+):")
-# A message has to end somewhere; `python -m workflow.status --json` has all of them.
+# A message has to end somewhere; `resformer status --json` has all of them.
 MOST_NAMED = 100
 NOTHING = "it wrote nothing: it did not start, or was killed; what Snakemake printed may say why"
 NOT_SAID = "its log does not say why"
@@ -121,10 +121,9 @@ class Ending:
             lines += wrap(reason, WIDTH, initial_indent="  ", subsequent_indent="  ")
             lines += [f"    {failure}" for failure in failures]
         if len(self.failures) > MOST_NAMED:
-            file = self.config.results / "config.json"
             lines.append(
                 f"  and {len(self.failures) - MOST_NAMED} more: "
-                f"uv run python -m workflow.status --json {file}"
+                f"uv run resformer status {self.config.preset} --json"
             )
         return "\n".join(lines)
 

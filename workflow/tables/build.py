@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from workflow.base.errors import ConfigError
-from workflow.config.cells import Run, bind, has, table_cells, table_rows
+from workflow.config.cells import Run, bind, has, is_control, table_cells, table_rows
 from workflow.config.model import Config
 from workflow.config.notices import notices
-from workflow.config.sections import ColumnGroup, Row
+from workflow.config.sections import TASK_OF, ColumnGroup, Row, Task
 from workflow.metrics.statistics import verdict
 from workflow.results.printed import PrintedKey
 from workflow.results.read import Results
@@ -67,7 +67,7 @@ def build_table(
         Column(number, group, metric, group.title, METRIC_TITLES[metric])
         for number, (group, metric) in enumerate(metric_columns(config, key))
     ]
-    table = fill(config, key, columns, values_by_cell(results.values), published)
+    table = fill(config, key, columns, values_by_cell(results.values), published, results.below)
     rows = [
         replace(row, cells=tuple(_estimated(config, cell, results) for cell in row.cells))
         for row in table.rows
@@ -87,8 +87,17 @@ def fill(
     columns: Sequence[Column],
     values: Values,
     published: Mapping[PrintedKey, str],
+    below: Mapping[tuple[Run, Task], str] | None = None,
 ) -> ReportTable:
     """A table of any kind with its values and marks; rows and columns with nothing left are out.
+
+    Args:
+        config: the resolved configuration.
+        key: the table's key there.
+        columns: what its cells hold.
+        values: of all its cells that have one.
+        published: the printed numbers.
+        below: (run, task) -> why its numbers say nothing; None where that is not asked.
 
     Raises:
         ConfigError: the table has nothing left.
@@ -110,7 +119,9 @@ def fill(
             return ResultCell(run, metric, "not_done", {}, facet=facet)
         printed = published.get(PrintedKey(key, run.dataset, run.method, metric))
         if (index, column.number) in filled:
-            return result_cell(config, run, metric, values, printed, facet)
+            task = TASK_OF.get(metric)
+            why = (below or {}).get((run, task), "") if task else ""
+            return result_cell(config, run, metric, values, printed, facet, why)
         state = "not_done" if config.chosen(*run) else "not_run"
         return ResultCell(run, metric, state, {}, printed=printed, facet=facet)
 
@@ -151,7 +162,9 @@ def _spans(columns: Sequence[Column]) -> tuple[ColumnSpan, ...]:
 def _row(config: Config, row: Row, cells: tuple[ResultCell, ...]) -> TableRow:
     machine = config.datasets[row.dataset].title if row.dataset else None
     methods = [row.method] if row.method else list((row.methods or {}).values())
-    return TableRow(row.title, row.group, machine, row.dataset, cells, setup(config, methods))
+    control = bool(row.method) and is_control(config, row.method or "")
+    words = setup(config, methods)
+    return TableRow(row.title, row.group, machine, row.dataset, cells, words, control)
 
 
 def _estimated(
@@ -167,5 +180,6 @@ def _estimated(
         decimals = len(cell.printed.partition(".")[2])
         number = float(cell.printed)
         said = "demo" if config.demo else verdict(estimate, number, results.design, decimals)
+        said = None if cell.below else said
     groups = len(ratios.groups) if ratios is not None else None
     return replace(cell, estimate=estimate, groups=groups, verdict=said)

@@ -22,8 +22,8 @@ SAME = 1e-9
 
 
 def mean_of(cell: ResultCell | FactCell) -> float | None:
-    """Our mean in a cell; None where it has none."""
-    return cell.mean if isinstance(cell, ResultCell) else None
+    """This run's mean in a cell; None where it has none, or a control does as well."""
+    return cell.mean if isinstance(cell, ResultCell) and not cell.below else None
 
 
 def compared_sets(
@@ -33,6 +33,8 @@ def compared_sets(
     value: Callable[[ResultCell | FactCell], float | None] = mean_of,
 ) -> list[ComparedSet]:
     """The sets of cells that a table compares, block by block and column by column.
+
+    Rows of controls at the foot of a table are in none.
 
     Args:
         rows: the table's rows.
@@ -48,8 +50,9 @@ def compared_sets(
         return tuple(parts[name] or "" for name in definition.compare_within)
 
     members: dict[tuple[str, ...], list[int]] = {}
-    for index in range(len(rows)):
-        members.setdefault(block(index), []).append(index)
+    for index, row in enumerate(rows):
+        if not row.control:
+            members.setdefault(block(index), []).append(index)
     found = []
     for compared in members.values():
         first = rows[compared[0]]

@@ -33,6 +33,7 @@ class TableRow:
         group: heads this row and those below it.
         machine: the data set's title where it varies by row.
         setup: recipe and initial weights of its methods; None in a summary of data sets.
+        control: whether it stands at the foot, to be compared with by eye alone.
     """
 
     title: str
@@ -41,6 +42,7 @@ class TableRow:
     dataset: str | None
     cells: tuple[ResultCell | FactCell, ...]
     setup: str | None = None
+    control: bool = False
 
     @property
     def stub(self) -> tuple[str, ...]:

@@ -13,16 +13,17 @@ import numpy as np
 
 from workflow.base.files import read_json
 from workflow.config import paths
-from workflow.config.cells import Run, table_runs
+from workflow.config.cells import Run, table_runs, with_controls
 from workflow.config.model import Config
-from workflow.config.sections import TASK_OF, ColumnGroup
-from workflow.metrics.metrics import alternative_rules, per_class
+from workflow.config.sections import TASK_OF, ColumnGroup, Task
+from workflow.metrics.metrics import alternative_rules, collect, per_class
 from workflow.metrics.rules import RULES
 from workflow.metrics.scores import DECISIONS
 from workflow.metrics.statistics import kendall
+from workflow.results.brackets import below_controls
 from workflow.results.result_cells import Place, ResultCell, Values, values_by_cell
 from workflow.tables.build import METRIC_TITLES, Column, fill, metric_columns
-from workflow.tables.comparisons import SAME
+from workflow.tables.comparisons import SAME, mean_of
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
 TITLES = METRIC_TITLES | {
@@ -68,8 +69,10 @@ def build_class_table(config: Config, key: str) -> ReportTable:
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for name in _classes(config, group, metric)
     ]
-    values = values_by_cell(per_class(config, table_runs(config, key)), "class")
-    return replace(fill(config, key, columns, values, {}), notes=(UNTESTED,))
+    runs = table_runs(config, key)
+    values = values_by_cell(per_class(config, runs), "class")
+    table = fill(config, key, columns, values, {}, _below(config, runs))
+    return replace(table, notes=(UNTESTED,))
 
 
 def build_rule_table(config: Config, key: str) -> ReportTable:
@@ -79,8 +82,9 @@ def build_rule_table(config: Config, key: str) -> ReportTable:
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for rule in _rules(config, group, metric)
     ]
-    values = values_by_cell(alternative_rules(config, table_runs(config, key)), "rule")
-    table = fill(config, key, columns, values, {})
+    runs = table_runs(config, key)
+    values = values_by_cell(alternative_rules(config, runs), "rule")
+    table = fill(config, key, columns, values, {}, _below(config, runs))
     rows = with_places(table.rows)
     used = {configured(config, column.metric) for column in columns}
     notes = (
@@ -89,6 +93,11 @@ def build_rule_table(config: Config, key: str) -> ReportTable:
         UNTESTED,
     )
     return replace(table, rows=(*rows, agreement_row(config, rows)), notes=notes)
+
+
+def _below(config: Config, runs: Iterable[Run]) -> dict[tuple[Run, Task], str]:
+    """Which of these runs a control does as well as, by the metrics of the other tables."""
+    return below_controls(config, collect(config, with_controls(config, runs)))
 
 
 def costs(config: Config, runs: Iterable[Run]) -> Values:
@@ -134,7 +143,7 @@ def with_places(rows: Iterable[TableRow]) -> list[TableRow]:
     means = [[mean for mean in column if mean is not None] for column in columns]
 
     def placed(cell: ResultCell | FactCell, column: int) -> ResultCell | FactCell:
-        if not isinstance(cell, ResultCell) or (mean := cell.mean) is None:
+        if not isinstance(cell, ResultCell) or (mean := mean_of(cell)) is None:
             return cell
         return replace(cell, place=1 + sum(other - mean > SAME for other in means[column]))
 
@@ -183,7 +192,8 @@ def configured(config: Config, metric: str) -> str:
 
 
 def _means(row: TableRow) -> list[float | None]:
-    return [cell.mean if isinstance(cell, ResultCell) else None for cell in row.cells]
+    """What ranks go by: of numbers that a control reaches as well there is none."""
+    return [mean_of(cell) for cell in row.cells]
 
 
 def _span(group: ColumnGroup, metric: str) -> str:

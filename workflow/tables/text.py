@@ -13,6 +13,7 @@ from workflow.tables.content import FactCell, ReportTable, TableRow
 
 MINUS = "\N{MINUS SIGN}"
 ALIKE = "\N{ALMOST EQUAL TO}"
+BELOW = "below control"
 # Facts of training runs have units of many sizes: this many digits say enough of each.
 DIGITS = 3
 
@@ -24,7 +25,8 @@ class Shown(NamedTuple):
         text: our value, or why there is none.
         spread: SD over seeds, or empty.
         place: its rank in a table of rules, or empty.
-        remark: how many of the expected seeds gave a number, where not all did.
+        remark: how many of the expected seeds gave a number, where not all did; and that a
+            control does as well.
         detail: which seeds did not, and why.
         printed: the paper's number, or empty.
         difference: ours minus printed with its sign, or empty where they are not comparable.
@@ -74,13 +76,15 @@ def show_cell(cell: ResultCell | FactCell, places: int, comparable: bool) -> Sho
     if fact and cell.mean is not None:
         places = decimals(cell.mean)
     incomplete = cell.missing or cell.undefined
+    remarks = [f"{len(cell.values)} of {cell.expected}"] if incomplete else []
+    remarks += [BELOW] if cell.below else []
     text = UNKNOWN if fact and cell.state == "undefined" else WORDS.get(cell.state)
     return Shown(
         text=text or f"{cell.mean:.{places}f}",
         # What no seed can change, such as a number of parameters, has no spread to show.
         spread="" if cell.sd is None or (fact and not cell.sd) else f"{cell.sd:.{places}f}",
         place="" if cell.place is None else str(cell.place),
-        remark=f"{len(cell.values)} of {cell.expected}" if incomplete else "",
+        remark=", ".join(remarks),
         detail=_incomplete(cell),
         printed=cell.printed or "",
         difference=signed(cell.difference, places) if comparable else "",
@@ -141,7 +145,12 @@ def footnotes(table: ReportTable) -> list[str]:
             f"and seed, tested at {alpha} with Holm's correction over the whole table."
         )
     lines += unresolved(table)
-    if any(show(cell, table).remark for cell in cells):
+    if any(cell.below for cell in cells):
+        lines.append(
+            f"{BELOW}: a control that knows nothing of the images scores as well (by DSC, or by "
+            "sensitivity + specificity); such a number is not marked, tested or judged."
+        )
+    if any(cell.missing or cell.undefined for cell in cells):
         lines.append("k of n: only k of the n expected seeds gave a number.")
     if "not_done" in states:
         elsewhere = "" if table.kind == "results" else ", or no other table has it on this data set"
@@ -187,4 +196,6 @@ def _incomplete(cell: ResultCell) -> str:
         parts.append(f"{seeds_text(missing)} missing")
     if cell.undefined:
         parts.append(f"{seeds_text(cell.undefined)} undefined")
+    if cell.below:
+        parts.append(cell.below)
     return "; ".join(parts)

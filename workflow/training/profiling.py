@@ -6,7 +6,6 @@ chrome://tracing or ui.perfetto.dev). The trace comes first and is not timed, be
 a step slower. However long the run, only a fixed number of steps is looked at.
 """
 
-import csv
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 
 from workflow.base.files import replacing, write_text
+from workflow.training.phases import Line, as_text, write_phases
 
 # Steps left out while caches warm up, then traced, then timed.
 WARM, TRACED, TIMED = 3, 3, 50
@@ -95,16 +95,10 @@ class Profile:
                 f"training.profile: the run is too short for a table: {self._steps} steps, and "
                 f"the first {WARM + TRACED} are not timed\n"
             )
-        with (
-            replacing(self.folder / "phases.csv") as temporary,
-            temporary.open("w", newline="") as stream,
-        ):
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["phase", "times", "seconds", "share_of_step"])
-            writer.writerows(table)
-        sys.stderr.write(_printed(table, self.folder))
+        write_phases(self.folder, table)
+        sys.stderr.write(as_text(table, self.folder))
 
-    def table(self) -> list[tuple[str, int, float, float | None]]:
+    def table(self) -> list[Line]:
         """Phase, times it was timed, seconds of one, share of a step (None outside steps)."""
         whole = self._mean(self._whole)
         lines, inside = [], 0.0
@@ -174,11 +168,3 @@ class _NoProfile(Profile):
 def no_profile() -> Profile:
     """What takes the place of a profile in a run that is not profiled."""
     return _NoProfile()
-
-
-def _printed(table: list[tuple[str, int, float, float | None]], folder: Path) -> str:
-    lines = [f"{'phase':<22}{'times':>7}{'seconds':>12}{'share':>9}"]
-    for name, times, seconds, share in table:
-        shown = "" if share is None else f"{share:>9.1%}"
-        lines.append(f"{name:<22}{times:>7}{seconds:>12.6f}{shown}")
-    return "\n".join([*lines, f"profile: {folder}", ""])

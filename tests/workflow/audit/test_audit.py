@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow.__main__ import main
 from workflow.audit.claim_check import outcomes
-from workflow.audit.command import run
 from workflow.audit.engine import audit, find_problems
+from workflow.audit.formats import WRITERS
 from workflow.audit.paper import published_paper
 from workflow.audit.prevalence import classification_rows, implied_prevalence
-from workflow.audit.rounding import AuditError
+from workflow.commands.audit import FORMATS
 from workflow.results.printed import PUBLISHED, printed_results
 
 ROOT = Path(__file__).parents[3]
@@ -216,8 +217,20 @@ def test_every_comparison_of_every_claim_can_be_made(paper):
         assert bool(made) == (claim.kind != "data")
 
 
-def test_every_format_tells_every_finding(report):
-    texts = {name: run(["--format", name]) for name in ("text", "md", "csv", "json")}
+@pytest.fixture
+def said(capsys):
+    """What the command prints."""
+
+    def run(*arguments):
+        assert main(["audit", *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_every_format_tells_every_finding(report, said):
+    assert set(FORMATS) == set(WRITERS)
+    texts = {name: said("--format", name) for name in FORMATS}
     assert "13 findings (2 impossible) in 377 printed cells and 45 claims" in texts["text"]
     assert all(len(line) <= 100 for line in texts["text"].splitlines())
     assert texts["md"].count("\n13. **Inconsistent") == 1
@@ -229,24 +242,24 @@ def test_every_format_tells_every_finding(report):
     assert content["claims"]["dfe-par-topcon-gain"] == "agrees"
 
 
-def test_any_tables_can_be_audited(tmp_path):
+def test_any_tables_can_be_audited(tmp_path, said):
     tables = tmp_path / "tables.csv"
     tables.write_text(
         "table,dataset,method,task,metric,value\n"
         "1,a,one,segmentation,ji,50.0\n1,a,one,segmentation,dsc,66.7\n"
         "1,a,two,segmentation,ji,60.0\n1,a,two,segmentation,dsc,75.0\n"
     )
-    text = run([str(tables)])
+    text = said(str(tables))
     assert text.startswith("No findings in 4 printed cells.\n")
     assert "All 2 rows have DSC = 2·JI / (1 + JI): pixels may be pooled." in text
     tables.write_text(tables.read_text().replace("75.0", "78.0"))
-    lines = list(csv.DictReader(io.StringIO(run([str(tables), "--format", "csv"]))))
+    lines = list(csv.DictReader(io.StringIO(said(str(tables), "--format", "csv"))))
     assert [(line["method"], line["amount"]) for line in lines] == [("two", "3")]
 
 
-def test_files_beside_the_tables_need_tables():
-    with pytest.raises(AuditError, match="belong to a file of tables"):
-        run(["--facts", str(PUBLISHED / "table_I.csv")])
+def test_files_beside_the_tables_need_tables(capsys):
+    assert main(["audit", "--facts", str(PUBLISHED / "table_I.csv")]) == 2
+    assert "belong to a file of tables" in capsys.readouterr().err
 
 
 def command(*arguments):
@@ -256,15 +269,18 @@ def command(*arguments):
 
 
 def test_the_command_ends_well_with_findings_and_with_a_message_without_a_file():
-    done = command("-m", "workflow.audit.command", "--format", "csv")
+    done = command("-m", "workflow", "audit", "--format", "csv")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 1 + len(EXPECTED)
-    failed = command("-m", "workflow.audit.command", "absent.csv")
+    failed = command("-m", "workflow", "audit", "absent.csv")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: absent.csv: cannot be read as UTF-8 text")
     assert "Traceback" not in failed.stderr
 
 
 def test_the_command_loads_nothing_slow():
-    code = "import sys, workflow.audit.command; print({'numpy', 'pandas'} & set(sys.modules))"
-    assert command("-c", code).stdout == "set()\n"
+    code = (
+        "import sys; from workflow.__main__ import main; code = main(['audit']); "
+        "sys.exit(code or str({'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    assert command("-c", code).stderr == "set()\n"

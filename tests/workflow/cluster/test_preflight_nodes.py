@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.workspace import ROOT
+from workflow.__main__ import main
 from workflow.cluster import preflight
 from workflow.cluster.findings import Cluster
 from workflow.cluster.preflight import preflight_with_nodes
@@ -200,14 +201,14 @@ def test_what_runs_by_itself_starts_no_job(nodes, config) -> None:
 
 def test_the_command_prints_what_nodes_said(nodes, config, monkeypatch, capsys) -> None:
     monkeypatch.chdir(nodes.folder.parent / "tree")
-    monkeypatch.setattr(preflight, "read_config", lambda path: config)
-    monkeypatch.setattr(preflight, "load_site", lambda: GOOD)
-    assert preflight.main(["config.json"]) == 0
+    monkeypatch.setattr("workflow.commands.preflight.asked", lambda preset: config)
+    monkeypatch.setattr("workflow.cluster.site.load_site", lambda: GOOD)
+    assert main(["preflight"]) == 0
     said = capsys.readouterr().out
     assert "node  n1 of gpu: sees this folder" in said
     assert "Nothing stands in the way" in said
     nodes.python("no torch")
-    assert preflight.main(["config.json"]) == 1
+    assert main(["preflight"]) == 1
     assert "STOP  node-python: n1 of gpu cannot import" in capsys.readouterr().out
 
 

@@ -24,7 +24,8 @@ def printed(repo):
 
 @pytest.fixture(scope="module")
 def paper(repo):
-    return preset(repo, "paper")
+    """What the paper prints: its tables without the controls at the foot of ours."""
+    return preset(repo, "paper", tables={key: {"controls": []} for key in PRINTED_TABLES})
 
 
 def preset(repo, name, **changes):
@@ -47,6 +48,22 @@ def test_each_printed_number_of_a_configured_method_has_one_cell(paper, printed,
     )
     assert set(expected.values()) == {1}
     assert made == expected
+
+
+@pytest.mark.parametrize("key", PRINTED_TABLES)
+def test_at_the_foot_stand_three_controls_below_each_column(repo, paper, key):
+    whole = preset(repo, "paper")
+    above, made = set(cells.table_cells(paper, key)), set(cells.table_cells(whole, key))
+    assert above < made
+    columns = {(cell.column, cell.dataset, cell.metric) for cell in above}
+    foot = Counter((cell.column, cell.dataset, cell.metric) for cell in made - above)
+    assert foot == Counter(dict.fromkeys(columns, 3))
+    assert all(cells.is_control(whole, cell.method) for cell in made - above)
+    assert min(cell.row for cell in made - above) > max(cell.row for cell in above)
+
+
+def test_controls_at_the_foot_add_no_run(repo, paper):
+    assert set(cells.runs(preset(repo, "paper"))) == set(cells.runs(paper))
 
 
 def test_no_results_table_of_the_paper_is_missing(paper, printed):
@@ -116,8 +133,8 @@ def test_table_ix_takes_the_method_from_the_column(paper):
     assert len(made) == 6 * 4
 
 
-def test_everything_makes_every_cell_of_the_paper_preset(repo, paper):
-    everything = preset(repo, "everything")
+def test_everything_makes_every_cell_of_the_paper_preset(repo):
+    everything, paper = preset(repo, "everything"), preset(repo, "paper")
     assert cells.runs(everything) == cells.runs(paper)
     for key in PRINTED_TABLES:
         assert list(cells.table_cells(everything, key)) == list(cells.table_cells(paper, key))

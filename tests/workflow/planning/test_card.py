@@ -40,7 +40,7 @@ def test_a_step_is_timed():
 
 @pytest.mark.parametrize("name", ["octnett", "control_oracle"])
 def test_a_method_without_a_network_is_refused_by_name(name):
-    command = [sys.executable, "-m", "workflow.planning.card", name]
+    command = [sys.executable, "-m", "workflow", "card", "--methods", name]
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert refused.returncode == 2
     assert f"unknown method '{name}'; choose from resformer_seq" in refused.stderr

@@ -1,17 +1,17 @@
 """The command and the rule: what they print, what they refuse, and what calibration leaves."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import ROOT
-from workflow.base.errors import ConfigError
+from workflow.__main__ import main
 from workflow.base.files import write_json
 from workflow.config import paths
 from workflow.config.load import load_config, load_raw, resolve
-from workflow.planning import command as plan
 from workflow.planning import devices
 from workflow.planning.calibrate import calibrate
 from workflow.planning.devices import Device
@@ -25,7 +25,7 @@ def cache(monkeypatch, tmp_path):
 
 
 def test_without_a_device_the_bill_says_that_it_is_estimated(capsys):
-    plan.main(["--gpus", "8"])
+    assert main(["plan", "paper", "--gpus", "8"]) == 0
     said = capsys.readouterr().out
     assert "109 pairs of data set and method, 5 seeds" in said
     assert "device: A100, ESTIMATED, no device was measured: 312 TFLOP/s" in said
@@ -35,7 +35,7 @@ def test_without_a_device_the_bill_says_that_it_is_estimated(capsys):
 
 
 def test_the_bill_for_programs_adds_up(capsys):
-    plan.main(["--json", "--device", "h100"])
+    assert main(["plan", "paper", "--json", "--device", "h100"]) == 0
     bill = json.loads(capsys.readouterr().out)
     assert bill["device"] == {"name": "H100", "measured": None}
     assert sum(bill["methods"].values()) == pytest.approx(bill["device_hours"])
@@ -44,17 +44,17 @@ def test_the_bill_for_programs_adds_up(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("code", "arguments", "said"),
     [
-        (["--gpus", "0"], "--gpus: found 0; give 1 or more"),
-        (["--device", "abacus"], "--device: unknown name 'abacus'.*H200.*--calibrate"),
-        (["nowhere.json"], "nowhere.json: no such file.*name a preset"),
-        (["--preset", "papper"], "preset: found 'papper'; allowed: "),
+        (2, ["--gpus", "0"], "--gpus: found 0; give 1 or more"),
+        (2, ["--device", "abacus"], "--device: unknown name 'abacus'.*H200.*--calibrate"),
+        (1, ["nowhere.json"], "nowhere.json: no such file.*Name a preset"),
+        (2, ["papper"], "PRESET: unknown name 'papper'; did you mean 'paper'.* Allowed: "),
     ],
 )
-def test_bad_input_is_refused_with_what_to_do(arguments, said):
-    with pytest.raises(ConfigError, match=said):
-        plan.main(arguments)
+def test_bad_input_is_refused_with_what_to_do(code, arguments, said, capsys):
+    assert main(["plan", *arguments]) == code
+    assert re.match(f"error: {said}", capsys.readouterr().err)
 
 
 def test_a_calibration_is_remembered_and_taken(capsys, cache):
@@ -65,7 +65,7 @@ def test_a_calibration_is_remembered_and_taken(capsys, cache):
     assert cache in file.parents
     assert devices.choose(None) == measured
     assert devices.choose("some gpu-9000") == measured
-    plan.main([])
+    assert main(["plan", "paper"]) == 0
     said = capsys.readouterr().out
     assert "device: Some GPU 9000, measured on this device at 2026-01-01" in said
     assert "ESTIMATED" not in said
@@ -102,17 +102,17 @@ def test_afterwards_it_sets_used_beside_predicted(tmp_path, monkeypatch, capsys)
     write_json(tmp_path / "results" / "everything" / "config.json", raw)
     run = paths.run(resolve(raw), "retouch_spectralis", "octnet", 0)
     write_json(run / "run.json", {"wall_seconds": 12.5, "device": "an abacus"})
-    plan.main(["results/everything/config.json", "--json"])
+    assert main(["plan", "results/everything/config.json", "--json"]) == 0
     (line,) = json.loads(capsys.readouterr().out)["used"]
     assert (line["method"], line["runs"], line["used"]) == ("octnet", 1, 12.5)
     assert line["predicted"] > 0
-    plan.main(["results/everything/config.json"])
+    assert main(["plan", "results/everything"]) == 0
     assert "12.5" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_plan_imports_no_torch():
     code = (
-        "import sys; from workflow.planning import command; "
-        "command.main([]); sys.exit('torch' in sys.modules)"
+        "import sys; from workflow.__main__ import main; "
+        "sys.exit(main(['plan', 'paper']) or 'torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE)

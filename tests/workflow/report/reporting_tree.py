@@ -19,7 +19,7 @@ from workflow.metrics.counts_file import (
 )
 from workflow.metrics.ratios import Ratios
 from workflow.results import printed
-from workflow.results.read import Results, design
+from workflow.results.read import results_of
 
 ROOT = Path(__file__).parents[3]
 SIZE = 24
@@ -30,9 +30,13 @@ def printed_rows():
         return list(csv.DictReader(stream))
 
 
-def paper_config(**changes):
-    """Preset paper of config.yaml."""
-    return Config.model_validate(load_raw(ROOT / "config.yaml", {"preset": "paper", **changes}))
+def paper_config(controls=False, **changes):
+    """Preset paper of config.yaml, with the controls at the foot of its tables or without."""
+    raw = load_raw(ROOT / "config.yaml", {"preset": "paper", **changes})
+    if not controls:
+        for table in raw["tables"].values():
+            table.pop("controls", None)
+    return Config.model_validate(raw)
 
 
 def printed_results_frame(seeds):
@@ -258,7 +262,7 @@ def fake_results(config, value=50.0, missing=()):
 
 def values_only(config, frame):
     """Results of bare values: no intervals, no tests."""
-    return Results(frame, {}, design(config))
+    return results_of(config, frame, {})
 
 
 def results_of_groups(config, numbers):
@@ -276,4 +280,4 @@ def results_of_groups(config, numbers):
         values = zip(seeds, found.values(), strict=True)
         rows += [(dataset, method, metric, seed, value, len(groups)) for seed, value in values]
     columns = ["dataset", "method", "metric", "seed", "value", "n"]
-    return Results(pd.DataFrame(rows, columns=columns), ratios, design(config))
+    return results_of(config, pd.DataFrame(rows, columns=columns), ratios)

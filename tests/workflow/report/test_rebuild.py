@@ -37,7 +37,7 @@ def digests(config):
 
 def command(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "workflow.report.rebuild", *arguments],
+        [sys.executable, "-m", "workflow", "rebuild", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

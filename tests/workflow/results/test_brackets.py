@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from workflow.config.cells import Run
 from workflow.config.load import load_config
-from workflow.results.brackets import Bracket, brackets, table
+from workflow.results.brackets import Bracket, as_table, brackets
 from workflow.results.setup_text import setup
 
 CONFIG = load_config(ROOT / "config.yaml")
@@ -64,7 +64,7 @@ def test_classification_is_bracketed_by_informedness_and_means_over_seeds():
 
 def test_the_printed_table_has_every_seed_and_the_least_of_them_against_the_floor():
     found = pd.concat([frame(unetpp=60.0), frame(unetpp=28.0).assign(seed=1)])
-    *_, line = table(CONFIG, found).splitlines()
+    *_, line = as_table(CONFIG, found).splitlines()
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
         "ISIC 2017", "UNet++", "DSC", "60.0", "28.0", "30.0 (Class prior)", "-2.0", "100.0"

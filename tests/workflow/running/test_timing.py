@@ -3,10 +3,10 @@
 from workflow.base.files import write_json, write_text
 from workflow.config import paths
 from workflow.config.load import load_config
-from workflow.running.timing import Cost, costs, show, training_seconds
+from workflow.running.timing import Cost, as_text, costs, training_seconds
 
 
-def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch, capsys) -> None:
+def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch) -> None:
     chosen = {"methods": ["unetpp", "control_oracle"]}
     config = load_config(repo / "config.yaml", {"preset": "smoke", "select": chosen})
     monkeypatch.chdir(tmp_path)
@@ -20,8 +20,7 @@ def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch, capsys)
     write_json(paths.run(config, "isic2017", "control_oracle", 0) / "run.json", {"seed": 0})
     assert costs(config) == [Cost("train", 2, 20.0), Cost("table", 1, 4.0)]
     assert training_seconds(config) == {"unetpp": 15.0, "control_oracle": 0.0}
-    show(config)
-    printed = capsys.readouterr().out
+    printed = as_text(config)
     assert "83.3%" in printed  # 20 of 24 seconds
     assert "overhead" in printed
     assert "5.0" in printed  # 20 in jobs, 15 of them in the loop

@@ -20,11 +20,12 @@ from tests.workflow.status.status_tree import (
     make_tree,
 )
 from tests.workspace import ROOT
+from workflow.__main__ import main
 from workflow.base.files import write_json, write_text
 from workflow.config import cells, paths
 from workflow.config.load import load_raw
-from workflow.status.command import main, overview
 from workflow.status.estimate import estimate
+from workflow.status.overview import overview
 from workflow.status.runs import standings
 from workflow.status.show import duration
 
@@ -262,14 +263,14 @@ def test_durations_are_in_units_that_say_enough():
 def test_the_command_says_what_to_name_where_nothing_ran(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").symlink_to(ROOT / "config.yaml")
-    command = [sys.executable, "-m", "workflow.status.command"]
+    command = [sys.executable, "-m", "workflow", "status"]
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "results/demo/config.json: no such file" in ran.stderr
     write_text(tmp_path / "results" / "paper" / "config.json", "{}")
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert "there are results/paper/config.json" in ran.stderr
+    assert "these have run: paper" in ran.stderr
 
 
 def test_the_command_watches_until_all_is_done(tree, monkeypatch, capsys):
@@ -285,7 +286,7 @@ def test_the_command_watches_until_all_is_done(tree, monkeypatch, capsys):
                 tree.done(seed, run)
 
     monkeypatch.setattr(time, "sleep", sleep)
-    main([str(file), "--json", "--watch", "7"])
+    assert main(["status", str(file), "--json", "--watch", "7"]) == 0
     before, after = map(json.loads, capsys.readouterr().out.splitlines())
     assert slept == [7.0]
     assert (before["counts"]["waiting"], after["counts"]["done"]) == (15, 15)
@@ -294,7 +295,7 @@ def test_the_command_watches_until_all_is_done(tree, monkeypatch, capsys):
 
 def test_the_command_starts_without_anything_heavy():
     code = (
-        "import sys, workflow.status.command; "
+        "import sys, workflow.status.overview, workflow.commands.status; "
         "sys.stderr.write(' '.join({'torch', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -8,11 +8,10 @@ of these keys takes its place.
 from typing import Literal, NamedTuple
 
 from workflow.config import cells
-from workflow.config.cells import Run
+from workflow.config.cells import Run, is_control
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sections import Task
-from workflow.results.families import is_control
 from workflow.results.printed import PrintedKey, printed_results
 from workflow.running import fingerprint
 
@@ -106,7 +105,10 @@ def plot_runs(config: Config, key: str) -> list[Run]:
         found = printed_runs(config)
     elif of == "ablations":
         found = [
-            run for table in ablation_tables(config) for run in cells.table_runs(config, table)
+            run
+            for table in ablation_tables(config)
+            for run in cells.table_runs(config, table)
+            if not is_control(config, run.method)
         ]
     else:
         found = [run for run in _compared(config) if of in ("methods", *_tasks(config, run))]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from workflow.base.files import read_json, sha256
 from workflow.base.workers import Progress, each, usable_threads
 from workflow.config import paths
-from workflow.config.cells import Run
+from workflow.config.cells import Run, is_control
 from workflow.config.model import Config
 from workflow.report.browser.cases import TestImages, cases, shown_datasets
 from workflow.report.browser.differences import differences
@@ -32,7 +32,6 @@ from workflow.report.browser.pictures import PICTURE, THUMB, write_pictures
 from workflow.report.browser.scripts import call
 from workflow.report.browser.store import Part, Store
 from workflow.report.pages import Pages
-from workflow.results.families import is_control
 
 # Of the pictures, the blocks and the disagreement: another one makes all of them anew.
 FORMAT = 1

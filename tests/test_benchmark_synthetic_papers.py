@@ -9,10 +9,10 @@ from benchmarks.synthetic_papers import (
     beyond_rounding,
     clean_tables,
     misprint,
+    run,
     simulate,
 )
 from workflow.audit.cells import Cell
-from workflow.audit.command import run
 
 
 def test_errors_are_found_and_clean_papers_pass():
@@ -90,6 +90,6 @@ def test_any_change_of_a_copy_is_beyond():
 
 
 def test_the_command_prints_the_rates():
-    text = run(["--simulate", "10", "--seed", "4"])
+    text = run(["10", "--seed", "4"])
     assert text.startswith("10 clean papers: 0 with a false alarm.\n")
     assert re.search(r"\d+ errors beyond the rounding bound: \d+ found \(100\.0 %\)", text)

@@ -1,0 +1,62 @@
+"""Where the time of a training step went, of runs that `training.profile` had profiled.
+
+Prints of each such run the phases of a step: how often each was timed, seconds of one, and its
+share of a step. With --operators also torch's operators, the dearest first. The trace of a few
+steps lies beside them, for chrome://tracing or ui.perfetto.dev.
+
+    resformer profile demo --method unetpp --operators
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from workflow.base.errors import ConfigError, UsageError
+from workflow.commands.arguments import add_preset, has_run, whole
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of the command."""
+    add_preset(parser, ahead=False)
+    parser.add_argument("--dataset", metavar="NAME", help="default: every data set")
+    parser.add_argument("--method", metavar="NAME", help="default: every method")
+    parser.add_argument("--seed", type=whole(0), metavar="N", help="default: every seed")
+    parser.add_argument("--operators", action="store_true", help="print torch's operators too")
+
+
+def run(options: Namespace) -> None:
+    """Print the profiles that there are.
+
+    Raises:
+        UsageError: there is no such data set or method.
+        ConfigError: no run of those that are meant was profiled.
+    """
+    from workflow.config import paths
+    from workflow.config.cells import runs
+    from workflow.config.errors import unknown
+    from workflow.training.phases import as_text, read_phases
+
+    config = has_run(options.preset)
+    for key, name, known in (
+        ("--dataset", options.dataset, config.datasets),
+        ("--method", options.method, config.methods),
+    ):
+        if name is not None and name not in known:
+            raise UsageError(f"{key}: {unknown(name, known)}")
+    folders = [
+        paths.profile(config, dataset, method, seed)
+        for dataset, method in runs(config)
+        for seed in config.seeds
+        if options.dataset in (None, dataset)
+        and options.method in (None, method)
+        and options.seed in (None, seed)
+    ]
+    profiled = [folder for folder in folders if (folder / "phases.csv").is_file()]
+    if not profiled:
+        raise ConfigError(
+            f"{config.results / 'profiles'}: no profile of {len(folders)} runs; a run leaves one "
+            "if it is trained with --config 'training={profile: true}'"
+        )
+    for folder in profiled:
+        sys.stdout.write(f"{as_text(read_phases(folder), folder)}\n")
+        if options.operators and (folder / "operators.txt").is_file():
+            sys.stdout.write(f"{(folder / 'operators.txt').read_text(encoding='utf-8')}\n")
