@@ -22,7 +22,7 @@ from workflow.running.step import read_config
 PRESETS = ("demo", "everything", "demo_long", "smoke", "paper", "released", "isic256")
 # (data set, method) pairs of each preset while 16 methods are configured.
 PAIRS = {  # the paper's 93, and four controls on four data sets; `released` has two networks more
-    "demo": 19,
+    "demo": 20,
     "everything": 93 + 16,
     "demo_long": 93 + 16,
     "paper": 93 + 16,
@@ -125,6 +125,17 @@ def test_overrides_win_over_the_preset_which_wins_over_the_file():
     assert config.training.epochs == 3
     # Neighbouring keys keep what the preset and the file say.
     assert (config.training.max_steps, config.training.batch_size) == (2, 8)
+
+
+def test_a_method_that_names_another_module_leaves_the_options_of_the_first():
+    entry = load_config(overrides={"methods": {"resformer_par": {"module": "baselines.gende"}}})
+    assert entry.methods["resformer_par"].options == {}
+    assert load_config().methods["resformer_par"].options == {"mode": "parallel"}
+    same = {"methods": {"resformer_par": {"module": "resformer.model", "options": {"dfe": False}}}}
+    assert load_config(overrides=same).methods["resformer_par"].options == {
+        "mode": "parallel",
+        "dfe": False,
+    }
 
 
 def test_a_run_takes_the_common_then_the_data_sets_then_the_methods_protocol():
