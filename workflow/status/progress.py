@@ -105,8 +105,15 @@ class Progress:
         return 1 - self._left(now) / whole if whole else 1.0
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until all is done; None as long as nothing tells."""
+        """Seconds until all is done; None as long as nothing tells.
+
+        Until the first training has ended, that is what the plan expects of as many jobs at a time
+        as now: small jobs say nothing of how fast the machine trains.
+        """
         elapsed, left = now - self.began, self._left(now)
+        training = any(task.learns for task in self.tasks.values())
+        if training and not any(self.tasks[job].learns for job in self._taken):
+            return left / len(self._started) if self._started else None
         done = self._whole() - left
         return left * elapsed / done if self._taken and done > 0 and elapsed > 0 else None
 

@@ -30,8 +30,9 @@ def test_a_pack_of_seeds_ends_as_many_runs():
 def test_the_time_left_follows_the_machine_and_not_the_plan():
     progress = Progress(TRAIN, began=0.0)
     assert progress.seconds_left(0.0) is None
-    progress.start([0, 1], 0.0)  # two at a time, each three times as slow as expected
-    progress.finish(0, 300.0)
+    progress.start([0, 1], 0.0)
+    assert progress.seconds_left(0.0) == pytest.approx(200.0)  # as planned, two at a time
+    progress.finish(0, 300.0)  # three times as slow
     progress.finish(1, 300.0)
     progress.start([2, 3], 300.0)
     assert progress.share(300.0) == pytest.approx(0.5)
