@@ -1,16 +1,19 @@
 """EfficientNet (Tan and Le, ICML 2019; reference [37]), Tables V and VII, classification.
 
-timm's networks with TensorFlow's "same" padding and that library's initialisation.
+timm's networks with TensorFlow's "same" padding and that library's initialisation, but for the
+last layer.
 
 Decisions: B3, which the first author's earlier repository compares with; dropout 0.3 and
 stochastic depth 0.2, the original's settings for B3, where timm has neither by default. B0 is the
-common low-budget reading. Weights are random like ResFormer's.
+common low-budget reading. Weights are random like ResFormer's; the last layer has torch's default,
+since the library's, made for a thousand classes, start a few labels saturated.
 """
 
 from typing import Literal, get_args
 
 import timm
 
+from baselines.parts.initialisation import reset_classifier
 from baselines.parts.single_task import Classifier
 from resformer.requirements import SizeRule, require_choice, require_outputs
 
@@ -52,4 +55,5 @@ def build(
         drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
     )
+    reset_classifier(network)
     return Classifier(network, sizes)

@@ -13,8 +13,8 @@ calls. They count in the network's size and are registered here for that reason.
 record is silent: the interpolation to the input's size has no aligned corners, and each map of the
 spatial gate serves the four channels of one decoder level, as each weight of the channel gate does.
 
-Weights are random by the code's rule. MLF and ASPP normalise 1×1 maps over the batch, so training
-needs batches of two or more images.
+Weights are random by the code's rule, which leaves the transposed convolutions at torch's default.
+MLF and ASPP normalise 1×1 maps over the batch, so training needs batches of two or more images.
 """
 
 from itertools import pairwise
@@ -170,6 +170,8 @@ class AtrousPyramid(nn.Module):
 class NormalisedChannelAttention(nn.Module):
     """Scale each channel by its share of BN's scales: σ(BN(x) |γ| / Σ|γ|) x.
 
+    As in the authors' code the share is a number to the gradient: γ learns through BN alone.
+
     Args:
         channels: Channels of the input and of the output.
     """
@@ -180,7 +182,7 @@ class NormalisedChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, channels, H, W]`` to ``[B, channels, H, W]``."""
-        scale = self.bn.weight.abs()
+        scale = self.bn.weight.detach().abs()
         share = (scale / scale.sum())[:, None, None]
         return torch.sigmoid(self.bn(x) * share) * x
 
@@ -339,14 +341,14 @@ class EIUNet(nn.Module):
 def initialise(network: nn.Module) -> None:
     """Draw convolutions from Kaiming's normal over the fan-in, BatchNorm's scales from N(1, 0.02).
 
-    Everything else keeps torch's default. A transposed convolution stores [in, out, k, k], and as
-    in the authors' code its fan-in is what torch calls so: out × k × k.
+    The head is a convolution like any other. Everything else, transposed convolutions among it,
+    keeps torch's default. That is the authors' rule.
 
     Args:
         network: Any module; changed in place. Draws come from torch's default generator.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)

@@ -9,7 +9,7 @@ multi-task approaches on three reference encoders. Everything below that family 
 - the classification head on the encoder's last map, apart from the decoder. ``cls_from`` moves it
   to the decoder's last map or lets it read both; these stand in for three approaches and are not
   the authors';
-- random weights, Kaiming-normal convolutions.
+- random weights, Kaiming-normal convolutions, heads by torch's default.
 """
 
 from typing import Literal, get_args
@@ -68,7 +68,7 @@ def build(
         labels=require_outputs("gende", "n_cls", n_cls),
         cls_from=cls_from,
     )
-    initialise(network)
+    initialise(network, heads=(network.segmentation_head, network.classification_head))
     return network
 
 

@@ -8,10 +8,10 @@ attention.
 The layers are those of the official code (github.com/ithet1007/MTL-SegTHOR), with four labels
 there, ``n_cls`` here. Decisions: ResUNet101 as default, the better of the two in the authors' own
 results with the whole pipeline; random weights, where the official code starts from ImageNet's;
-Kaiming-normal convolutions. The encoder's layers are named as in timm, so that weights of that
-library fit. Of the paper's other parts, the loss with label dependence belongs to the training,
-and filtering the mask with the predicted labels is left out, since no other row of the tables is
-post-processed.
+Kaiming-normal convolutions but for the heads, which keep torch's default as theirs do. The
+encoder's layers are named as in timm, so that weights of that library fit. Of the paper's other
+parts, the loss with label dependence belongs to the training, and filtering the mask with the
+predicted labels is left out, since no other row of the tables is post-processed.
 """
 
 from typing import Literal, get_args
@@ -66,7 +66,7 @@ def build(
         classes=require_outputs("he", "n_seg", n_seg) + 1,
         labels=require_outputs("he", "n_cls", n_cls),
     )
-    initialise(network)
+    initialise(network, heads=(network.segmentation_head, network.classification_head))
     return network
 
 

@@ -7,7 +7,7 @@ training. Everything below that family is a decision:
 
 - U-Net of five levels, BatchNorm for stability at the common learning rate, no dropout;
 - encoder and decoder are both shared: the two heads, one layer each, read the decoder's last map;
-- random weights, Kaiming-normal convolutions.
+- random weights, Kaiming-normal convolutions, heads by torch's default.
 """
 
 from typing import Literal, get_args
@@ -52,7 +52,7 @@ def build(
         labels=require_outputs("hervella", "n_cls", n_cls),
         pool=pool,
     )
-    initialise(network)
+    initialise(network, heads=(network.segmentation_head, network.classification_head))
     return network
 
 

@@ -11,9 +11,11 @@ head of the Swin-UNet it grew from and three BatchNorms.
 Decisions: the official code fixes a token grid of 28×28 and pooling windows for 224-pixel images;
 here the grid is 1/8 of the image, the pooling global, and the attention window 1/32 of the image,
 at 224 pixels all the same. The official code starts from ImageNet and Swin weights; here all are
-random like ResFormer's, linear layers by Swin's rule, convolutions by torch's and EfficientNet by
-its library's. EfficientNet's BatchNorms keep their momentum of 0.01: their running statistics
-need some hundred steps, and a shorter run is scored far below what it has learnt.
+random, linear layers by Swin's rule as in that code, convolutions by torch's default. The front's
+stages are timm's and drawn by its rule, normal over the fan-out; the library that the official code
+takes them from leaves them at torch's default. EfficientNet's BatchNorms keep their momentum of
+0.01: their running statistics need some hundred steps, and a shorter run is scored far below what
+it has learnt.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,17 @@
 """InceptionV3 (Szegedy et al., CVPR 2016; reference [17]), Tables V and VII, classification.
 
-timm's ``inception_v3`` with that library's initialisation, truncated normal.
+timm's ``inception_v3`` with that library's initialisation, truncated normal, but for the last
+layer.
 
 Decisions: no auxiliary head, because in training it needs images of 299 pixels or more and ISIC
 images have 224; dropout 0.5 before the last layer, as in torchvision, where timm has none. Weights
-are random like ResFormer's.
+are random like ResFormer's; the last layer has torch's default, since the library's start the
+labels saturated.
 """
 
 import timm
 
+from baselines.parts.initialisation import reset_classifier
 from baselines.parts.single_task import Classifier
 from resformer.requirements import SizeRule, require_outputs
 
@@ -39,4 +42,5 @@ def build(
         drop_rate=drop_rate,
         aux_logits=False,
     )
+    reset_classifier(network)
     return Classifier(network, sizes)

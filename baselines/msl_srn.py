@@ -7,7 +7,8 @@ variants: this one has the two branches that the code's visualisation addresses.
 
 Decisions: three input channels; both branches start from one image, so that the official pair of
 448 and 224 pixels becomes 512 and 256 on RETOUCH; the half-size image is bilinear without aligned
-corners, for an even size the mean of 2×2 pixels. The code registers, and never calls, one 1×1
+corners, for an even size the mean of 2×2 pixels, where the code that halves it inside the network
+resizes any image to 224 pixels with aligned corners. The code registers, and never calls, one 1×1
 convolution in each branch. It counts in the network's size and is registered here for that reason.
 Weights are random: Xavier-normal for the linear layer as in the code, torch's default for the rest.
 

@@ -8,7 +8,8 @@ once. Given by ResFormer's paper: the transformer stands at the end of the encod
 public, no code either, and all of it is decision: transformer and decoder have the settings of
 TransUNet, the usual way in those years to put a transformer behind a CNN; the ResNet is the common
 one with BatchNorm; image labels are read from a class token. Weights are random, drawn like
-ResFormer's. The paper's active learning is no part of the network and left out.
+ResFormer's, heads by torch's default. The paper's active learning is no part of the network and
+left out.
 """
 
 from typing import Literal, get_args
@@ -68,7 +69,7 @@ class Tang(nn.Module):
         self.decoder = CascadedUpsampler(vit.channels, (512, 256, 64), align_corners=False)
         self.segmentation_head = nn.Conv2d(16, n_seg + 1, 3, padding=1)
         self.classification_head = nn.Linear(vit.channels, n_cls)
-        initialise(self)
+        initialise(self, heads=(self.segmentation_head, self.classification_head))
         for table in (self.position, self.class_token, self.class_position):
             nn.init.trunc_normal_(table, std=0.02)
 

@@ -53,7 +53,7 @@ def main() -> int:
 def configuration(given: argparse.Namespace, steps: int) -> Config:
     """A short run of one method on small phantoms, whose state is saved after every step."""
     changes = {
-        "preset": "demo",
+        "preset": "everything",
         "seeds": [SEED],
         "select": {"datasets": [DATASET], "methods": [given.method]},
         "data": {

@@ -10,8 +10,10 @@ transformer, ResNet stages that downsample themselves, channel attention (ECA) a
 merging and FFN, another DFE (sequential only, the released parallel network has none), transposed
 convolutions in the decoder, BN and ReLU before the pooling of the classification head.
 
-Decisions: the released FFN reads its tokens in a wrong order when it computes its channel
-attention; here each channel is gated by its own mean. Where the facts name one previous map, the
+Decisions: the released FFN views its tokens as a map without transposing them, and back. That
+gates each channel by the mean of numbers from all of them, and scatters the whole output of the FFN
+over positions and channels, not the attention's alone; here every number stays at its position and
+each channel is gated by its own mean. Where the facts name one previous map, the
 ResNet stage and the merging both read F̂_{i-1}. The segmentation head has the background channel
 that this project's losses and metrics expect for every data set.
 """
@@ -270,23 +272,6 @@ class ReleasedSegmentationPath(nn.Module):
         return self.head(self.up(x))
 
 
-class ReleasedClassificationHead(ClassificationHead):
-    """BN and ReLU of F̂_3 and F̂_4, then the printed network's head.
-
-    Args:
-        n_cls: Number of image labels.
-    """
-
-    def __init__(self, n_cls: int) -> None:
-        super().__init__(n_cls, CLS_HIDDEN, "none")
-        self.bn3 = nn.BatchNorm2d(CHANNELS[2])
-        self.bn4 = nn.BatchNorm2d(CHANNELS[3])
-
-    def forward(self, level3: Tensor, level4: Tensor) -> Tensor:
-        """Map ``[B, 256, H/8, W/8]`` and ``[B, 512, H/16, W/16]`` to logits ``[B, n_cls]``."""
-        return super().forward(F.relu(self.bn3(level3)), F.relu(self.bn4(level4)))
-
-
 def build(
     *,
     image_size: int,
@@ -311,13 +296,14 @@ def build(
     """
     require_a_task("resformer_released", n_seg, n_cls)
     window = checked_window("resformer_released", image_size, window_size)
-    network = ResFormer(
-        ReleasedEncoder(mode, window, drop_path),
-        None if n_seg is None else ReleasedSegmentationPath(n_seg, dfe=mode == "sequential"),
-        None if n_cls is None else ReleasedClassificationHead(n_cls),
-        SizeRule("resformer_released", SIZE_MULTIPLE, MINIMUM_SIZE),
+    encoder = ReleasedEncoder(mode, window, drop_path)
+    segmentation = (
+        None if n_seg is None else ReleasedSegmentationPath(n_seg, dfe=mode == "sequential")
     )
-    initialise(network)
-    if isinstance(network.classification, ClassificationHead):
-        network.classification.initialise()
+    classification = (
+        None if n_cls is None else ClassificationHead(n_cls, CLS_HIDDEN, "none", "bn_relu")
+    )
+    sizes = SizeRule("resformer_released", SIZE_MULTIPLE, MINIMUM_SIZE)
+    network = ResFormer(encoder, segmentation, classification, sizes)
+    initialise(network, heads=(segmentation and segmentation.head, classification))
     return network

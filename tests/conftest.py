@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 TINY = {
-    "preset": "demo",
+    "preset": "everything",
     "select": {
         "datasets": ["retouch_spectralis", "isic2017"],
         "methods": ["resformer_seq", "unetpp", "efficientnet"],

@@ -71,6 +71,35 @@ def test_snakemake_has_a_report_of_its_own_without_a_network(finished: Path) -> 
     assert '"Plots"' in page
 
 
+def test_a_run_says_little_and_how_it_ends(tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    select = "select={datasets: [isic2017], methods: [control_oracle, control_prior]}"
+    done = snakemake(tmp_path, "--config", "preset=smoke", select)
+    assert done.returncode == 0, done.stdout[-4000:]
+    lines = done.stdout.splitlines()
+    assert len(lines) < 12, done.stdout
+    runs = [line for line in lines if line.startswith("[")]
+    assert [line.partition(",")[0] for line in runs] == ["[ 1/2", "[ 2/2"]
+    assert any(line.endswith("· Oracle · DSC 100.0 · Sen 100.0 · Spe 100.0") for line in runs)
+    ends = "results/smoke: 2 runs: 2 done; the report is results/smoke/report/index.html"
+    assert ends in lines
+    # What the jobs said is in their logs, and what Snakemake would have said in its own.
+    assert (tmp_path / "results/smoke/logs/prepare/isic2017.log").read_text()
+    (log,) = (tmp_path / ".snakemake" / "log").iterdir()
+    assert "rule prepare" in log.read_text()
+
+
+def test_a_job_that_fails_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    broken = tmp_path / "workflow" / "data" / "make.py"
+    broken.write_text(broken.read_text().replace("list_raw(config, name)", "print(1 / 0)"))
+    target = "results/smoke/data/isic2017_files.json"
+    done = snakemake(tmp_path, "--config", "preset=smoke", "--", target)
+    assert done.returncode != 0
+    for part in ("Error in rule raw", "ZeroDivisionError", "workflow.data.make raw"):
+        assert part in done.stdout
+
+
 def test_a_second_run_does_nothing(finished: Path) -> None:
     again = snakemake(finished, *SMALL)
     assert again.returncode == 0
@@ -149,7 +178,8 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
             start_new_session=True,
         )
         deadline = time.monotonic() + 300
-        while "rule train_seed" not in said.read_text() and time.monotonic() < deadline:
+        logs = tmp_path / "results" / "smoke" / "logs" / "train"
+        while not list(logs.rglob("*.log")) and time.monotonic() < deadline:
             time.sleep(0.2)
         delay = random.uniform(0, 8)  # the rest takes longer than that
         time.sleep(delay)
@@ -171,11 +201,11 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
 @pytest.mark.parametrize(
     ("preset", "pairs", "seeds"),
     # The paper's 93 pairs, and the control that is trained, on four data sets.
-    [("demo", 97, 2), ("paper", 97, 5), ("released", 105, 5), ("isic256", 4, 1)],
+    [("everything", 97, 2), ("paper", 97, 5), ("released", 105, 5), ("isic256", 4, 1)],
 )
 def test_a_dry_run_lists_every_run(finished: Path, preset: str, pairs: int, seeds: int) -> None:
     planned = jobs(snakemake(finished, "-n", "--config", f"preset={preset}").stdout)
-    per_job = 2 if preset == "demo" else 1
+    per_job = 2 if preset == "everything" else 1
     for step in ("train", "evaluate"):
         made = {rule: n for rule, n in planned.items() if rule.startswith(f"{step}_seed")}
         assert len(made) == seeds // per_job

@@ -25,9 +25,9 @@ def test_a_diverged_run_is_shown_as_failed_and_all_else_is_made(tmp_path) -> Non
 
     failure = read_json(results / "runs/retouch_spectralis/unetpp/seed0/run.json")["failure"]
     assert (failure["kind"], failure["learning_rate"] > 1e20) == ("diverged", True)
-    assert (
-        f"retouch_spectralis unetpp seed 0: no results, failed: {failure['message']}" in done.stdout
-    )
+    assert f"] Spectralis · UNet++ · failed: {failure['message']}" in done.stdout
+    log = (results / "logs/evaluate/retouch_spectralis/unetpp/seed0.log").read_text()
+    assert f"retouch_spectralis unetpp seed 0: no results, failed: {failure['message']}" in log
     assert "results/smoke: 2 runs: 1 done, 1 failed; the report is " in done.stdout
     assert "failure" not in read_json(
         results / "runs/retouch_spectralis/resformer_par/seed0/run.json"

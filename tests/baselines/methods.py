@@ -47,6 +47,19 @@ def outputs(prediction):
     return [x for x in (prediction.segmentation, prediction.classification) if x is not None]
 
 
+def as_torch_draws(*layers):
+    """The layers, if their weights can be torch's default: uniform within 1 / sqrt(fan-in)."""
+    for layer in layers:
+        fan_in = layer.weight[0].numel()
+        drawn = torch.cat([layer.weight.flatten(), layer.bias]).detach()
+        spread = drawn.std().item() * (3 * fan_in) ** 0.5
+        assert drawn.abs().max().item() <= fan_in**-0.5
+        # Four standard errors; a uniform's fourth moment is 9/5 of its variance squared.
+        assert abs(spread - 1) < 4 * (0.2 / drawn.numel()) ** 0.5
+        assert layer.bias.any()
+    return layers
+
+
 def quieten(network):
     """Switch dropout and stochastic depth off, and open gates that start closed."""
     for module in network.modules():

@@ -147,6 +147,26 @@ def test_multi_layer_fusion_written_out():
     torch.testing.assert_close(module(x, y), a * x_wide + (1 - a) * y_wide, atol=1e-5, rtol=1e-4)
 
 
+def test_the_share_of_a_scale_in_the_fusion_has_no_gradient():
+    torch.manual_seed(0)
+    attention = shake(eiunet.NormalisedChannelAttention(4))
+    x, weights = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    (attention(x) * weights).sum().backward()
+    # The same with the share as a number, and the scale through BN alone.
+    scale = attention.bn.weight.detach().requires_grad_()
+    share = scale.detach().abs() / scale.detach().abs().sum()
+    mean, var = attention.bn.running_mean, attention.bn.running_var
+    y = F.batch_norm(x, mean, var, scale, attention.bn.bias.detach())
+    (torch.sigmoid(y * share[:, None, None]) * x * weights).sum().backward()
+    torch.testing.assert_close(attention.bn.weight.grad, scale.grad)
+    # With a gradient through the share it would be another one.
+    other = scale.detach().requires_grad_()
+    share = other.abs() / other.abs().sum()
+    y = F.batch_norm(x, mean, var, other, attention.bn.bias.detach())
+    (torch.sigmoid(y * share[:, None, None]) * x * weights).sum().backward()
+    assert (other.grad - scale.grad).norm() > 0.1 * scale.grad.norm()
+
+
 @torch.no_grad()
 def test_scale_attention_written_out():
     torch.manual_seed(0)
@@ -252,9 +272,15 @@ def test_dead_layers_count_but_do_nothing(network):
 
 def test_initial_weights_follow_the_official_rule(network):
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.numel() > 2000:
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 2000:
             fan_in = module.weight[0].numel()
             assert module.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.1)
+        elif isinstance(module, nn.ConvTranspose2d):
+            # Torch's default, which its authors leave: uniform over what torch calls the fan-in.
+            fan_in = module.weight[0].numel()
+            assert module.weight.abs().max().item() <= fan_in**-0.5
+            assert module.weight.std().item() == pytest.approx((3 * fan_in) ** -0.5, rel=0.1)
+            assert module.bias.any()
     bns = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     scales = torch.cat([bn.weight for bn in bns])
     assert scales.mean().item() == pytest.approx(1, abs=0.002)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from baselines import he
+from tests.baselines.methods import as_torch_draws
 
 ENCODERS = ("resunet101", "denseunet121")
 
@@ -127,8 +128,14 @@ def test_skips_are_what_the_stages_of_the_library_network_give(network, encoder)
 
 @torch.no_grad()
 def test_initial_weights(network):
-    drawn = set()
+    heads = network.segmentation_head, network.classification_head
+    convs = as_torch_draws(*(head[2] for head in heads))
+    drawn = {
+        f"{n}.{key}" for n, m in network.named_modules() if m in convs for key in ("weight", "bias")
+    }
     for name, module in network.named_modules():
+        if module in convs:
+            continue
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * math.prod(module.kernel_size)
             normal = module.weight * math.sqrt(fan_out / 2)

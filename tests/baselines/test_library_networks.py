@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from baselines import deeplabv3plus, efficientnet, inceptionv3, swint, unetpp, vit
+from tests.baselines.methods import as_torch_draws
 
 MODULES = {
     module.__name__.removeprefix("baselines."): module
@@ -71,6 +72,13 @@ def test_regularisation_is_the_documented_one():
         assert max(drop_paths(net)) == pytest.approx(0.2, abs=0.02)
         assert max(drop_paths(make("swint").network)) == pytest.approx(0.1)
         assert not drop_paths(make("vit").network)
+
+
+@pytest.mark.parametrize("name", ["inceptionv3", "efficientnet"])
+def test_the_last_layer_has_torch_s_default_where_the_library_s_is_too_large(name):
+    torch.manual_seed(0)
+    (head,) = as_torch_draws(make(name).network.get_classifier())
+    assert head.out_features == 3
 
 
 def drop_paths(network):

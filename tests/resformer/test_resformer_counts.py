@@ -58,7 +58,11 @@ def decoder_level(c):
     return 9 * 3 * c * c + 2 * c
 
 
-def printed(window, *, n_seg, n_cls, hidden=32, depths=DEPTHS, with_dfe=True):
+def classification(n_cls, *, hidden=32, norm=True):
+    return 768 * hidden + hidden + hidden * n_cls + n_cls + (2 * (256 + 512) if norm else 0)
+
+
+def printed(window, *, n_seg, n_cls, hidden=32, depths=DEPTHS, with_dfe=True, norm=True):
     total = STEM + sum(depth * resnet(c) for depth, c in zip(depths, C, strict=True))
     total += sum(swin(c, heads, window) for c, heads in zip(C, HEADS, strict=True))
     total += sum(merge(c) for c in C[:3])
@@ -66,7 +70,7 @@ def printed(window, *, n_seg, n_cls, hidden=32, depths=DEPTHS, with_dfe=True):
         total += sum(map(decoder_level, C[:3])) + 64 * (n_seg + 1) + (n_seg + 1)
         total += sum(map(dfe, C)) if with_dfe else 0
     if n_cls is not None:
-        total += 768 * hidden + hidden + hidden * n_cls + n_cls
+        total += classification(n_cls, hidden=hidden, norm=norm)
     return total
 
 
@@ -75,10 +79,10 @@ def printed(window, *, n_seg, n_cls, hidden=32, depths=DEPTHS, with_dfe=True):
     [((3, 4, 6, 3), 45_580_555, 165.2), ((1, 1, 1, 1), 29_201_675, 107.2)],
 )
 def test_the_sheet_s_reference_network_is_met_exactly(depths, parameters, gmacs):
-    options = {"n_seg": 3, "n_cls": 3, "window_size": 8, "cls_hidden": 256}
+    options = {"n_seg": 3, "n_cls": 3, "window_size": 8, "cls_hidden": 256, "cls_norm": "none"}
     network = on_meta(model.build, image_size=512, conv_depths=depths, **options)
     assert count(network) == parameters
-    assert printed(8, n_seg=3, n_cls=3, hidden=256, depths=depths) == parameters
+    assert printed(8, n_seg=3, n_cls=3, hidden=256, depths=depths, norm=False) == parameters
     assert macs(network, 512) / 1e9 == pytest.approx(gmacs, abs=0.05)
 
 
@@ -88,18 +92,19 @@ def test_the_sheet_s_reference_network_is_met_exactly(depths, parameters, gmacs)
     [
         # Reference 45,580,555. Head 768→32→3 instead of 768→256→3: 24,707 - 197,635 = -172,928.
         # Bias tables of window 32 instead of 8: 2 × (63² - 15²) × (2 + 4 + 8 + 16) = +224,640.
-        (512, 3, 3, True, 45_632_267),
+        # BN before the head's pooling, scale and shift of 256 and 512 channels: +1,536.
+        (512, 3, 3, True, 45_633_803),
         # Window 14: 2 × (27² - 15²) × 30 = +30,240 instead; two output channels fewer: -2 × 65.
-        (224, 1, 3, True, 45_437_737),
+        (224, 1, 3, True, 45_439_273),
         # "Cls. only": no DFE 10,456,712, decoder 2,323,328, head 260.
-        (512, None, 3, True, 45_632_267 - 10_456_712 - 2_323_328 - 260),
-        (224, None, 3, True, 45_437_737 - 10_456_712 - 2_323_328 - 130),
-        # "Seg. only": no classification head, 768 × 32 + 32 + 32 × 3 + 3 = 24,707.
-        (512, 3, None, True, 45_632_267 - 24_707),
-        (224, 1, None, True, 45_437_737 - 24_707),
+        (512, None, 3, True, 45_633_803 - 10_456_712 - 2_323_328 - 260),
+        (224, None, 3, True, 45_439_273 - 10_456_712 - 2_323_328 - 130),
+        # "Seg. only": no classification head, 768 × 32 + 32 + 32 × 3 + 3 + 1,536 = 26,243.
+        (512, 3, None, True, 45_633_803 - 26_243),
+        (224, 1, None, True, 45_439_273 - 26_243),
         # Without DFE: 30 × (64² + 128² + 256² + 512²) + 12 × 960 + 4 × 98 = 10,456,712.
-        (512, 3, 3, False, 45_632_267 - 10_456_712),
-        (224, 1, 3, False, 45_437_737 - 10_456_712),
+        (512, 3, 3, False, 45_633_803 - 10_456_712),
+        (224, 1, 3, False, 45_439_273 - 10_456_712),
     ],
 )
 def test_default_counts(mode, size, n_seg, n_cls, with_dfe, parameters):
@@ -122,7 +127,7 @@ def test_each_part_counts_what_its_equation_says():
     levels = (decoder.level1, decoder.level2, decoder.level3)
     assert [count(level) for level in levels] == [decoder_level(c) for c in C[:3]]
     assert count(segmentation.head) == 4 * 64 + 4
-    assert count(network.classification) == 768 * 32 + 32 + 32 * 3 + 3
+    assert count(network.classification) == classification(3) == 26_243
 
 
 def test_options_change_the_count_by_what_they_add():
@@ -134,6 +139,17 @@ def test_options_change_the_count_by_what_they_add():
     assert default - narrow == 24 * (768 + 1 + 2)
     relu = count(on_meta(model.build, **size, cls_activation="relu"))
     assert relu == default
+    as_printed = count(on_meta(model.build, **size, cls_norm="none"))
+    assert default - as_printed == 2 * 256 + 2 * 512 == 1_536
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_normalising_before_pooling_adds_no_multiply_adds(mode):
+    # A BN in evaluation is a scale and a shift, which no count of convolutions and matrix products
+    # has, as those of all other BNs.
+    options = {"image_size": 96, "n_seg": 1, "n_cls": 3, "mode": mode}
+    networks = [on_meta(model.build, **options, cls_norm=norm) for norm in model.CLS_NORMS]
+    assert len({macs(network, 96) for network in networks}) == 1
 
 
 def printed_macs(size, window, *, n_seg=3, n_cls=3):
@@ -163,7 +179,7 @@ RELEASED_MERGES = [4 * c * c + 16 * c * c + 2 * c + 3 + 2 * c for c in C[:3]]  #
 RELEASED_DFE = [c * c + 3 * 9 * c * c + 36 * c * c + c * c + 6 * 2 * c + 98 for c in C]
 # transposed convolution 2C→C, 3×3 convolution 2C→C, both with bias, and BN
 RELEASED_DECODER = [(8 * c * c + c) + (18 * c * c + c) + 2 * c for c in C[:3]]
-RELEASED_CLASSIFICATION = 2 * (256 + 512) + 768 * 32 + 32 + 32 * 3 + 3  # two BN, two layers
+RELEASED_CLASSIFICATION = classification(3)  # the printed network's
 
 
 def released_count(window, channels):

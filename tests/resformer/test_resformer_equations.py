@@ -206,14 +206,20 @@ def test_decoder(upsample, training):
     torch.testing.assert_close(decoder(enhanced), d)
 
 
+@pytest.mark.parametrize("norm", ["none", "bn_relu"])
 @pytest.mark.parametrize("activation", ["none", "relu"])
-def test_classification_head(activation):
-    head = stirred(ClassificationHead(3, 8, activation))
-    level3, level4 = randn(2, 256, 4, 6), randn(2, 512, 2, 3)
+def test_classification_head(activation, norm):
+    head = stirred(ClassificationHead(3, 8, activation, norm)).eval()
+    given = level3, level4 = randn(2, 256, 4, 6), randn(2, 512, 2, 3)
+    if norm == "bn_relu":
+        level3, level4 = (
+            torch.relu(bn(before[0], x))
+            for before, x in zip((head.norm3, head.norm4), given, strict=True)
+        )
     pooled = torch.cat((level3.sum((2, 3)) / 24, level4.sum((2, 3)) / 6), 1)
     hidden = pooled @ head.fc1.weight.T + head.fc1.bias
     hidden = hidden.clamp(min=0) if activation == "relu" else hidden
-    torch.testing.assert_close(head(level3, level4), hidden @ head.fc2.weight.T + head.fc2.bias)
+    torch.testing.assert_close(head(*given), hidden @ head.fc2.weight.T + head.fc2.bias)
 
 
 @pytest.mark.parametrize("with_dfe", [True, False])
@@ -312,8 +318,8 @@ def test_released_heads():
     prediction = network(image)
     torch.testing.assert_close(prediction.segmentation, F.conv2d(x, path.head.weight))
     pooled = [
-        torch.relu(bn(norm, level)).mean((2, 3))
-        for norm, level in ((head.bn3, maps.level3), (head.bn4, maps.level4))
+        torch.relu(bn(norm[0], level)).mean((2, 3))
+        for norm, level in ((head.norm3, maps.level3), (head.norm4, maps.level4))
     ]
     hidden = F.linear(torch.cat(pooled, 1), head.fc1.weight, head.fc1.bias)
     expected = F.linear(hidden, head.fc2.weight, head.fc2.bias)

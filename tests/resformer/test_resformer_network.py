@@ -13,6 +13,7 @@ from torch import nn
 
 from resformer import model, released
 from resformer.attention import WindowAttention
+from resformer.initialisation import initialise
 from resformer.prediction import Prediction
 
 LITERAL = {"conv_depths": (1, 1, 1, 1)}
@@ -126,6 +127,7 @@ def test_a_wrong_size_in_forward_is_refused_the_same_way(network):
         ({"mode": "serial"}, r"mode is 'serial'; choose one of sequential, parallel"),
         ({"upsample": "nearest"}, r"upsample is 'nearest'; choose one of bilinear, transposed"),
         ({"cls_activation": "gelu"}, r"cls_activation is 'gelu'; choose one of none, relu"),
+        ({"cls_norm": "bn"}, r"cls_norm is 'bn'; choose one of none, bn_relu"),
         ({"conv_depths": (3, 4, 6)}, r"conv_depths is \(3, 4, 6\); it must be 4 numbers"),
         ({"conv_depths": (3, 0, 6, 3)}, r"conv_depths is \(3, 0, 6, 3\); .* at least 1"),
         ({"window_size": 0}, r"window_size is 0; it must be 1 or more"),
@@ -257,11 +259,41 @@ def test_initial_weights_follow_the_stated_rules(network):
         elif isinstance(module, WindowAttention):
             assert module.bias_table.std().item() == pytest.approx(0.02, rel=0.3)
             assert module.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
-        if isinstance(getattr(module, "bias", None), torch.Tensor):
+        if module is not network.segmentation.head and isinstance(
+            getattr(module, "bias", None), torch.Tensor
+        ):
             assert module.bias.eq(0).all()
     head = network.classification
     assert head.fc1.weight.std().item() == pytest.approx(math.sqrt(2 / (768 + 32)), rel=0.05)
     assert head.fc2.weight.std().item() == pytest.approx(math.sqrt(2 / (32 + 3)), rel=0.3)
+
+
+def test_the_segmentation_head_keeps_torch_s_default(network):
+    # Uniform within 1 / sqrt(fan-in), where the rule for convolutions would have a standard
+    # deviation of sqrt(2 / 3) for these three outputs.
+    head, bound = network.segmentation.head, 64**-0.5
+    assert head.weight.abs().max().item() <= bound
+    assert head.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.2)
+    if head.bias is not None:
+        assert 0 < head.bias.abs().max().item() <= bound
+
+
+def test_heads_are_what_they_were_made_and_the_rest_is_drawn_in_order():
+    def make_parts():
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4), nn.Linear(4, 2)))
+
+    made, drawn = make_parts(), make_parts()
+    initialise(drawn, heads=(drawn[1], None))
+    for key, value in made[1].state_dict().items():
+        assert torch.equal(value, drawn[1].state_dict()[key])
+    make_parts()
+    nn.init.kaiming_normal_(made[0].weight, mode="fan_out", nonlinearity="relu")
+    assert torch.equal(made[0].weight, drawn[0].weight)
+    whole = make_parts()
+    initialise(whole, heads=())
+    assert torch.equal(whole[0].weight, drawn[0].weight)
+    assert not whole[1][1].bias.any()
 
 
 def test_the_seed_decides_the_initial_weights():

@@ -35,6 +35,8 @@ DAG = (
     "workflow.running.locks",
     "workflow.running.packs",
     "workflow.running.raw_files",
+    "workflow.status.progress",
+    "workflow.status.terminal",
 )
 HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}

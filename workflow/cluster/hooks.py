@@ -15,6 +15,7 @@ from workflow.base.errors import ConfigError
 from workflow.cluster.site import Site
 from workflow.config.model import Config
 from workflow.running import locks
+from workflow.status.terminal import Display
 
 # Targets that say something of a run and are none.
 ABOUT_RUNS = {"preflight", "plan"}
@@ -57,14 +58,19 @@ def check_cluster(config: Config, workflow: Any, site: Site) -> None:
         )
 
 
-def tell_end(config: Config, workflow: Any, site: Site | None) -> None:
-    """Say how many runs are done and which failed; and to whom slurm/site.yaml names, too.
+def tell_end(
+    config: Config, workflow: Any, site: Site | None, display: Display | None = None
+) -> None:
+    """Say what came of it and which runs failed; and to whom slurm/site.yaml names, too.
 
     Args:
         config: of the run.
         workflow: Snakemake's.
         site: the cluster's own names; None if this is no cluster.
+        display: what shows progress, which ends; None where Snakemake shows it.
     """
+    if display:
+        display.end()
     rules = {job.rule.name for job in workflow.dag.jobs}
     if not workflow.is_main_process or workflow.touch or rules & ABOUT_RUNS:
         return
@@ -74,6 +80,8 @@ def tell_end(config: Config, workflow: Any, site: Site | None) -> None:
     jobs = jobs_of(workflow.dag, workflow.scheduler.failed)
     try:
         end = ending(config, jobs, began=locks.OWNER.stat().st_mtime, now=time.time())
+        for line in end.headlines if end else ():
+            logger.info(line)
     except Exception as error:  # noqa: BLE001 - what was made must not count as failed for this
         logger.warning(f"How the runs ended cannot be told: {error!r}")
         return

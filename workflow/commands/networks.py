@@ -1,4 +1,4 @@
-"""Count every network of the presets paper and demo anew, and write the counts down.
+"""Count every network of the presets paper, everything and demo anew, and write the counts down.
 
 Writes parameters, FLOPs and bytes kept for the backward pass to `workflow/planning/networks.csv`,
 which spares the plan and the Snakefile the counting. Give it after a change of a network.
@@ -13,7 +13,7 @@ from workflow.commands.arguments import require_checkout
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """None: all networks of both presets are counted."""
+    """None: all networks of these presets are counted."""
 
 
 def run(options: Namespace) -> None:

@@ -60,7 +60,22 @@ def load_raw(
     preset = given.get("preset", base.get("preset"))
     if not isinstance(preset, str) or preset not in presets:
         raise ConfigError(f"preset: found {preset!r}; allowed: {', '.join(presets)}")
-    return merge(merge(base, presets[preset]), given)
+    return _over(_over(base, presets[preset]), given)
+
+
+def _over(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Merge a layer; a method that names another module there leaves the old one's options."""
+    methods, given = base.get("methods"), layer.get("methods")
+    if not isinstance(methods, dict) or not isinstance(given, dict):
+        return merge(base, layer)
+    kept = dict(methods)
+    for name, entry in given.items():
+        old = methods.get(name)
+        if not isinstance(entry, dict) or not isinstance(old, dict):
+            continue
+        if entry.get("module", old.get("module")) != old.get("module"):
+            kept[name] = {k: v for k, v in old.items() if k not in ("options", "native")}
+    return merge({**base, "methods": kept}, layer)
 
 
 def resolve(raw: dict[str, Any], where: str = "configuration") -> Config:

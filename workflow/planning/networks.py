@@ -1,6 +1,7 @@
 """What a network computes and stores, from `networks.csv`, or counted now if it is not there.
 
-`resformer networks` writes the file anew, for the presets paper and demo.
+`resformer networks` writes the file anew, for the presets paper, everything
+and demo.
 Counting needs torch and takes up to seconds a network; the file spares the plan and the Snakefile
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
@@ -121,9 +122,9 @@ def rows(config: Config) -> Iterator[tuple[str, Network]]:
 
 
 def write_record() -> Path:
-    """Count the networks of the presets paper and demo, and write them down; returns the file."""
+    """Count the networks of three presets and write them down; returns the file."""
     counted: dict[str, Network] = {}
-    for preset in ("paper", "demo"):
+    for preset in ("paper", "everything", "demo"):
         counted |= rows(load_config(overrides={"preset": preset}))
     records = ({"network": key, **counts._asdict()} for key, counts in sorted(counted.items()))
     write_text(FILE, csv_text(["network", *Network._fields], records))

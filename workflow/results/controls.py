@@ -67,7 +67,7 @@ def below_controls(config: Config, results: "pd.DataFrame") -> dict[tuple[Run, T
 
     Args:
         config: the resolved configuration.
-        results: as for `brackets`; data sets without controls have no entry.
+        results: as for `control_ranges`; data sets without controls have no entry.
     """
     scores, found = _scores(results), {}
     for (dataset, method, task), score in scores.items():
@@ -92,6 +92,36 @@ def _floor(config: Config, around: Mapping[str, float]) -> tuple[str, float] | N
     """The best of the controls that know nothing of the images, and its score."""
     low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
     return max(low.items(), key=lambda item: item[1]) if low else None
+
+
+def seed_scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], dict[int, float]]:
+    """(data set, method, task) -> seed -> score, of the seeds that gave a number."""
+    found: dict[tuple[str, str, Task], dict[int, float]] = {}
+    for seed, of_seed in results.groupby("seed"):
+        for key, score in _scores(of_seed).items():
+            found.setdefault(key, {})[int(str(seed))] = score
+    return found
+
+
+def as_table(config: Config, results: "pd.DataFrame") -> str:
+    """Every learned method with its controls as Markdown, the score of each seed beside them."""
+    seeds = seed_scores(results)
+    heads = ("data set", "method", "score", *(f"seed {seed}" for seed in config.seeds))
+    heads = (*heads, "best control that knows nothing", "lowest seed less it", "oracle")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for one in control_ranges(config, results):
+        own = seeds[one.run.dataset, one.run.method, one.task]
+        cells = (
+            config.datasets[one.run.dataset].title,
+            config.methods[one.run.method].title,
+            SCORES[one.task],
+            *(f"{own[seed]:.1f}" if seed in own else "" for seed in config.seeds),
+            f"{one.floor:.1f} ({config.methods[one.by].title})",
+            f"{min(own.values()) - one.floor:+.1f}",
+            f"{one.ceiling:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:

@@ -14,6 +14,7 @@ from workflow.config import paths
 from workflow.config.load import load_raw, resolve
 from workflow.running import fingerprint, inputs, launch, locks
 from workflow.running.packs import at_once, methods_pattern, pack_name, packs
+from workflow.status import progress, terminal
 
 # A DAG of a thousand jobs is a million objects that stay: looking among them for garbage, again and
 # again, takes an eighth of the time until the first job.
@@ -55,6 +56,12 @@ if "apptainer" in OTHER_SOFTWARE:
     container: IMAGE
 
 
+# One line per finished run, in place of Snakemake's blocks per job.
+DISPLAY = workflow.is_main_process and terminal.take_over(
+    logger, workflow.output_settings, CONFIG
+)
+
+
 wildcard_constraints:
     dataset="|".join(CONFIG.datasets),
     method="|".join(CONFIG.methods),
@@ -85,15 +92,25 @@ onstart:
     write_json(CONFIG_FILE, RAW)
     if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
         launch.start_server()
+    if DISPLAY:
+        needed = workflow.dag.needrun_jobs()
+        DISPLAY.begin(
+            {
+                job.jobid: progress.task_of(
+                    CONFIG, job.rule.name, tuple(job.wildcards)
+                )
+                for job in needed
+            }
+        )
 
 
 onsuccess:
     from workflow.cluster.hooks import tell_end
 
-    tell_end(CONFIG, workflow, SITE)
+    tell_end(CONFIG, workflow, SITE, DISPLAY or None)
 
 
 onerror:
     from workflow.cluster.hooks import tell_end
 
-    tell_end(CONFIG, workflow, SITE)
+    tell_end(CONFIG, workflow, SITE, DISPLAY or None)

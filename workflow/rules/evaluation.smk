@@ -45,7 +45,7 @@ for pack in packs(CONFIG):
             ),
         shell:
             "python -m workflow.running.launch workflow.evaluation.evaluate {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
 
     rule:
         name:
@@ -83,4 +83,4 @@ for pack in packs(CONFIG):
             ),
         shell:
             "python -m workflow.running.launch workflow.evaluation.controls {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"

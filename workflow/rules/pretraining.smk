@@ -26,7 +26,7 @@ rule superpixels:
         ),
     shell:
         "python -m workflow.training.pretraining.superpixels {params.config}"
-        " {wildcards.dataset} {wildcards.method} {wildcards.number} 2>&1 | tee {log}"
+        " {wildcards.dataset} {wildcards.method} {wildcards.number} > {log} 2>&1"
 
 
 for pack in packs(CONFIG):
@@ -68,4 +68,4 @@ for pack in packs(CONFIG):
             ),
         shell:
             "python -m workflow.running.launch workflow.training.pretraining.pretrain {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"

@@ -47,7 +47,7 @@ for key in cells.made_tables(CONFIG):
             fingerprint=fingerprint.table_fingerprint(CONFIG, key),
             caption=captions.table_caption(CONFIG, key),
         shell:
-            "python -m workflow.tables.make {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.tables.make {params.config} {params.key} > {log} 2>&1"
 
 
 for key in cells.made_figures(CONFIG):
@@ -82,7 +82,7 @@ for key in cells.made_figures(CONFIG):
             fingerprint=fingerprint.figure_fingerprint(CONFIG, key),
             caption=captions.figure_caption(CONFIG, key),
         shell:
-            "python -m workflow.figures.make {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.figures.make {params.config} {params.key} > {log} 2>&1"
 
 
 for key in plots.made_plots(CONFIG):
@@ -117,7 +117,7 @@ for key in plots.made_plots(CONFIG):
             fingerprint=plots.plot_fingerprint(CONFIG, key),
             caption=captions.plot_caption(CONFIG, key),
         shell:
-            "python -m workflow.figures.make_plot {params.config} {params.key} 2>&1 | tee {log}"
+            "python -m workflow.figures.make_plot {params.config} {params.key} > {log} 2>&1"
 
 
 rule report:
@@ -143,7 +143,7 @@ rule report:
         config=CONFIG_FILE,
         fingerprint=fingerprint.report_fingerprint(CONFIG),
     shell:
-        "python -m workflow.report.make {params.config} 2>&1 | tee {log}"
+        "python -m workflow.report.make {params.config} > {log} 2>&1"
 
 
 rule verdicts:
@@ -168,4 +168,4 @@ rule verdicts:
         config=CONFIG_FILE,
         fingerprint=fingerprint.verdicts_fingerprint(CONFIG),
     shell:
-        "python -m workflow.verdicts.make {params.config} 2>&1 | tee {log}"
+        "python -m workflow.verdicts.make {params.config} > {log} 2>&1"

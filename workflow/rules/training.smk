@@ -46,4 +46,4 @@ for pack in packs(CONFIG):
             ),
         shell:
             "python -m workflow.running.launch workflow.training.train {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} 2>&1 | tee {log}"
+            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"

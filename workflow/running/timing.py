@@ -4,6 +4,7 @@ Adds up what Snakemake measured of each job, by rule, and sets it against the se
 itself took: the rest of a training job is overhead (starting, loading data, writing).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from workflow.base.columns import aligned
@@ -49,6 +50,11 @@ def training_seconds(config: Config) -> dict[str, float]:
     return seconds
 
 
+def overhead(steps: Sequence[Cost], loop: float) -> float:
+    """Seconds of training jobs that are not in the training loop, and of evaluation."""
+    return sum(cost.seconds for cost in steps if cost.step in ("train", "evaluate")) - loop
+
+
 def as_text(config: Config) -> str:
     """The costs as a table."""
     steps, methods = costs(config), training_seconds(config)
@@ -61,6 +67,8 @@ def as_text(config: Config) -> str:
             rows.append(["  in the training loop", "", *_shared(loop, total)])
             rows.append(["  overhead", "", *_shared(cost.seconds - loop, total)])
     rows.append(["sum over jobs", str(sum(cost.jobs for cost in steps)), f"{total:.1f}"])
+    beside = overhead(steps, sum(methods.values()))
+    rows.append(["training jobs beside the loop, and evaluation", "", *_shared(beside, total)])
     ordered = sorted(methods.items(), key=lambda item: -item[1])
     loops = [["training loop, by method", "seconds"], *([m, f"{s:.1f}"] for m, s in ordered)]
     return "\n".join([*aligned(rows), "", *aligned(loops), ""])

@@ -32,6 +32,8 @@ PRELOADED = (
     "segmentation_models_pytorch",
     "timm",
     "safetensors.torch",
+    "pandas",  # reading a parquet file imports it
+    "pyarrow.dataset",
     "pyarrow.parquet",
     "workflow.metrics.counts",
     "workflow.training.loop",

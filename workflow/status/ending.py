@@ -84,6 +84,13 @@ class Ending:
         return self.steps + self.runs
 
     @property
+    def headlines(self) -> list[str]:
+        """Three numbers that say what came of it, once the report is there."""
+        from workflow.status.headlines import headlines  # large, and for the end alone
+
+        return headlines(self.config) if self.report else []
+
+    @property
     def title(self) -> str:
         """The numbers, in one line."""
         number = {

@@ -6,12 +6,14 @@ prints it.
 
 from typing import NamedTuple
 
-from workflow.metrics.intervals import Difference
+from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import ComparedSet, ReportTable
 from workflow.tables.text import places_of, show, signed
 
 NOT_RESOLVABLE = "not resolvable with this design"
+# In place of a detectable difference that is larger than a difference can be.
+NOTHING_DETECTABLE = "none"
 
 
 class Line(NamedTuple):
@@ -50,7 +52,7 @@ def notes(table: ReportTable) -> list[str]:
         "Less the best other: ours less that of the best other method of the block, with an "
         "interval for this difference alone; p is corrected for all tests of the table, so it can "
         "be large where the interval leaves out 0. Detectable: the true difference that a single "
-        "test finds with the power asked for.",
+        "test finds with the power asked for; none where that is more than 100 points.",
     ]
     if _printed(table):
         lines.append("Verdict: whether our interval, the first one, agrees with the printed value.")
@@ -79,7 +81,7 @@ def _block(table: ReportTable, one: ComparedSet) -> Block:
 def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
     words, places, standing = show(cell, table), places_of(cell, table.decimals), cell.standing
     assert standing is not None
-    between = _between(cell.estimate.low, cell.estimate.high, places) if cell.estimate else ""
+    between = _between(cell.estimate, places)
     place = str(standing.place)
     if standing.first != standing.last:
         place += f" ({standing.first}–{standing.last})"
@@ -93,8 +95,10 @@ def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
 def _tests(found: Difference | None, p: float | None, places: int) -> tuple[str, str, str, str]:
     if found is None:
         return ("", "", "", "")
-    detectable = "" if found.detectable is None else f"{found.detectable:.{places}f}"
-    interval = "" if found.low is None else _between(found.low, found.high, places, signs=True)
+    detectable = "" if found.low is None else NOTHING_DETECTABLE
+    if found.detectable is not None:
+        detectable = f"{found.detectable:.{places}f}"
+    interval = _between(found, places, signs=True)
     return (signed(found.value, places), interval, probability(p), detectable)
 
 
@@ -105,10 +109,14 @@ def probability(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _between(low: float | None, high: float | None, places: int, signs: bool = False) -> str:
-    if low is None or high is None:
+def _between(found: Estimate | Difference | None, places: int, signs: bool = False) -> str:
+    if found is None or found.low is None or found.high is None:
         return ""
-    ends = (signed(end, places) if signs else f"{end:.{places}f}" for end in (low, high))
+    if not found.estimable:
+        return NOT_ESTIMABLE
+    ends = (
+        signed(end, places) if signs else f"{end:.{places}f}" for end in (found.low, found.high)
+    )
     return " to ".join(ends)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from workflow.config.sections import Table
+from workflow.metrics.intervals import NOT_ESTIMABLE
 from workflow.results.result_cells import Mark, ResultCell
 from workflow.tables.build import MARKS
 from workflow.tables.comparisons import compared_sets, direction, ranked
@@ -48,11 +49,16 @@ def views(table: ReportTable) -> list[View]:
 
 
 def interval(cell: ResultCell | FactCell, table: ReportTable) -> str:
-    """The interval of a cell's mean, as `60.1 to 64.9`; empty where there is none."""
+    """The interval of a cell's mean, as `60.1 to 64.9`; empty where there is none.
+
+    One that leaves nothing out is `not estimable`.
+    """
     if isinstance(cell, FactCell) or (estimate := cell.estimate) is None:
         return ""
     if estimate.low is None or estimate.high is None:
         return ""
+    if not estimate.estimable:
+        return NOT_ESTIMABLE
     places = places_of(cell, table.decimals)
     return f"{estimate.low:.{places}f} to {estimate.high:.{places}f}"
 

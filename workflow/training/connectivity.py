@@ -5,8 +5,8 @@ maps the network predicts, for each pixel and class, whether the pixel and each 
 neighbours are both of that class. The weights are those of the authors' code.
 
 Decisions: the edge of a class is taken from the reference, as in BiconNet; the authors' code takes
-it from the prediction, and then nearly every pixel is edge. The edge term is a mean over all
-pixels, zero off the edge, and its logarithm is cut at 1e-7 as in Keras.
+it from the prediction, and then nearly every pixel is edge. Probabilities in the edge term's
+logarithms are cut at 1e-7 as in Keras.
 """
 
 import torch
@@ -85,24 +85,28 @@ def bicon_loss(links: Tensor, reference: Tensor, connected: Tensor) -> Tensor:
     votes = bilateral_votes(links.sigmoid())
     # amax and amin share the gradient among ties; max and min would scatter it.
     dice = 1 - soft_dice(votes.amax(dim=2), reference, (0, 2, 3))
-    return bce + dice.sum() + EDGE_WEIGHT * edge_loss(votes, connected)
+    return bce + dice.sum() + EDGE_WEIGHT * edge_loss(votes, reference, connected)
 
 
-def edge_loss(votes: Tensor, connected: Tensor) -> Tensor:
-    """BCE of each edge pixel's smallest vote against 0, mean over pixels, summed over classes.
+def edge_loss(votes: Tensor, reference: Tensor, connected: Tensor) -> Tensor:
+    """BCE of a map that joins two readings of the votes, mean over pixels, summed over classes.
 
     A pixel is on the edge of a class if it is connected to some of its neighbours and not to all;
-    a vote for all of them is then wrong. Pixels at the image's border are on the edge too, and
-    cost nothing: the votes for what lies outside are 0.
+    a vote for all of them is then wrong, and one minus its smallest vote should be 1. Off the edge
+    its largest vote should be the class map's value, inside the class as outside. Pixels at the
+    image's border are on the edge too, and cost nothing: the votes for what lies outside are 0.
 
     Args:
         votes: probabilities, `[B, C, 8, H, W]`.
-        connected: connectivity of the reference, `[B, C, 8, H, W]`.
+        reference: class maps of 0 and 1, `[B, C, H, W]`; 1 wherever there is an edge.
+        connected: their connectivity, `[B, C, 8, H, W]`.
     """
     count = connected.sum(dim=2)
     edge = (count > 0) & (count < len(NEIGHBOURS))
-    smallest = votes.amin(dim=2).clamp(max=1 - LEAST_PROBABILITY)
-    return -(edge * torch.log1p(-smallest)).mean(dim=(0, 2, 3)).sum()
+    decoupled = torch.where(edge, 1 - votes.amin(dim=2), votes.amax(dim=2))
+    decoupled = decoupled.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    bce = F.binary_cross_entropy(decoupled, reference, reduction="none")
+    return bce.mean(dim=(0, 2, 3)).sum()
 
 
 def mask_connectivity(reference: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from workflow.base.wording import table_name
 from workflow.config.cells import Run
 from workflow.config.metrics import title_of
 from workflow.config.model import Config
-from workflow.metrics.intervals import Difference, Estimate
+from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
 from workflow.results.missing import method_title
 from workflow.results.printed import printed_results
 from workflow.tables.text import MINUS, signed
@@ -225,6 +225,8 @@ class _Words:
     def interval(self, found: Estimate | Difference | None) -> str:
         if found is None or found.low is None or found.high is None:
             return ""
+        if not found.estimable:
+            return NOT_ESTIMABLE
         return _interval(found.low, found.high, self.places)
 
 

@@ -19,12 +19,12 @@ def of_preset(name):
 
 
 @functools.cache
-def _demo():
-    return load_raw()
+def _everything():
+    return load_raw(overrides={"preset": "everything"})
 
 
 def changed(changes):
     """What `load_config(overrides=changes)` gives, without parsing the file each time."""
     if "preset" in changes:
         return load_config(overrides=changes)
-    return resolve(merge(copy.deepcopy(_demo()), changes), "config.yaml")
+    return resolve(merge(copy.deepcopy(_everything()), changes), "config.yaml")

@@ -133,11 +133,29 @@ def test_table_ix_takes_the_method_from_the_column(paper):
     assert len(made) == 6 * 4
 
 
-def test_demo_makes_every_cell_of_the_paper_preset(repo):
-    demo, paper = preset(repo, "demo"), preset(repo, "paper")
-    assert cells.runs(demo) == cells.runs(paper)
+def test_everything_makes_every_cell_of_the_paper_preset(repo):
+    everything, paper = preset(repo, "everything"), preset(repo, "paper")
+    assert cells.runs(everything) == cells.runs(paper)
     for key in PRINTED_TABLES:
-        assert list(cells.table_cells(demo, key)) == list(cells.table_cells(paper, key))
+        assert list(cells.table_cells(everything, key)) == list(cells.table_cells(paper, key))
+
+
+def test_the_default_run_keeps_every_table_and_figure_of_the_paper(repo):
+    demo = load_config(repo / "config.yaml")
+    assert {"I", *PRINTED_TABLES} <= set(cells.made_tables(demo))
+    assert set(cells.made_figures(demo)) == {"5", "6", "7", "8"}
+    learned = {run for run in cells.runs(demo) if not run.method.startswith("control_")}
+    tasks = {tuple(demo.methods[run.method].tasks) for run in learned}
+    assert tasks == {
+        ("segmentation", "classification"), ("segmentation",), ("classification",)
+    }  # fmt: skip
+    for dataset in cells.chosen_datasets(demo):
+        methods = {run.method for run in cells.runs(demo) if run.dataset == dataset}
+        assert {"resformer_seq", "resformer_par"} <= methods
+        # What brackets every learned method.
+        assert {f"control_{c}" for c in ("oracle", "shuffled", "prior", "background")} <= methods
+    assert len(cells.chosen_datasets(demo)) == len(demo.seeds) == 2
+    assert demo.training.keep_weights
 
 
 def test_released_adds_its_two_networks_on_four_data_sets(repo, paper):

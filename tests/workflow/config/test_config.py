@@ -19,10 +19,11 @@ from workflow.config.load import load_config, load_raw
 from workflow.config.schema import FILE, schema
 from workflow.running.step import read_config
 
-PRESETS = ("demo", "demo_long", "smoke", "paper", "released", "isic256")
+PRESETS = ("demo", "everything", "demo_long", "smoke", "paper", "released", "isic256")
 # (data set, method) pairs of each preset while 16 methods are configured.
 PAIRS = {  # the paper's 93, and four controls on four data sets; `released` has two networks more
-    "demo": 93 + 16,
+    "demo": 20,
+    "everything": 93 + 16,
     "demo_long": 93 + 16,
     "paper": 93 + 16,
     "released": 93 + 16 + 8,
@@ -75,7 +76,7 @@ def test_every_preset_loads(preset):
     config = of_preset(preset)
     assert config.preset == preset
     assert str(config.results) == f"results/{preset}"
-    assert config.demo == (preset in {"demo", "demo_long", "smoke"})
+    assert config.demo == (preset in {"demo", "everything", "demo_long", "smoke"})
     assert len(cells.runs(config)) == PAIRS[preset]
 
 
@@ -118,12 +119,23 @@ def test_five_seeds_of_93_pairs_are_465_runs_of_the_paper():
 
 def test_overrides_win_over_the_preset_which_wins_over_the_file():
     assert load_config(overrides={"preset": "paper"}).training.epochs == 100
-    assert load_config(overrides={"preset": "demo"}).training.epochs == 1
-    changed = {"preset": "demo", "training": {"epochs": 3}}
+    assert load_config(overrides={"preset": "everything"}).training.epochs == 1
+    changed = {"preset": "everything", "training": {"epochs": 3}}
     config = load_config(overrides=changed)
     assert config.training.epochs == 3
     # Neighbouring keys keep what the preset and the file say.
     assert (config.training.max_steps, config.training.batch_size) == (2, 8)
+
+
+def test_a_method_that_names_another_module_leaves_the_options_of_the_first():
+    entry = load_config(overrides={"methods": {"resformer_par": {"module": "baselines.gende"}}})
+    assert entry.methods["resformer_par"].options == {}
+    assert load_config().methods["resformer_par"].options == {"mode": "parallel"}
+    same = {"methods": {"resformer_par": {"module": "resformer.model", "options": {"dfe": False}}}}
+    assert load_config(overrides=same).methods["resformer_par"].options == {
+        "mode": "parallel",
+        "dfe": False,
+    }
 
 
 def test_a_run_takes_the_common_then_the_data_sets_then_the_methods_protocol():

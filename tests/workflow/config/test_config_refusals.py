@@ -16,8 +16,12 @@ def _at_the_root(monkeypatch, repo):
 
 # key, value, what the message says: the key, what was found, what is allowed
 BAD = [
-    ("preset", "papr", "found 'papr'; allowed: demo, demo_long, smoke, paper, released, isic256"),
-    ("preset", ["demo"], "found ['demo']; allowed: demo, demo_long, smoke, paper, released, "),
+    (
+        "preset",
+        "papr",
+        "found 'papr'; allowed: demo, everything, demo_long, smoke, paper, released, isic256",
+    ),
+    ("preset", ["demo"], "found ['demo']; allowed: demo, everything, demo_long, smoke, paper, "),
     ("velocity", 1, "unknown name 'velocity'. Allowed: data, datasets, evaluation"),
     ("seeds", [], "found []; List should have at least 1 item"),
     ("seeds", 0, "found 0; Input should be a valid list"),
@@ -83,7 +87,11 @@ BAD = [
     ("datasets.retouch_topcon.intensity", [-float("inf"), 5], "found"),
     ("data.isic2017_record", "no.yaml", "found 'no.yaml', and there is no such file; name one"),
     ("data.isic2017_url", "example.org", "found 'example.org'; Value error, expected an address"),
-    ("data.store", "results/demo", "found 'results/demo', where preset demo writes"),
+    (
+        "data.store",
+        "results/everything",
+        "found 'results/everything', where preset everything writes",
+    ),
     ("statistics.decimals", 9, "found 9; Input should be less than or equal to 4"),
     ("tables.II.mark", "italic", "found 'italic'; Input should be 'color' or 'bold'"),
     ("figures.5.methods", ["vit"], "'vit' does not segment, so it has no picture"),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def base():
-    return load_config(ROOT / "config.yaml", {"preset": "demo"})
+    return load_config(ROOT / "config.yaml", {"preset": "everything"})
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_sums_are_of_isic_2017_and_of_real_data_only(repo, given, tmp_path):
     assert recorded_sums(config, "isic2017") == {"a.zip": "0" * 32}
     assert recorded_sums(config, "retouch") == {}
     assert recorded_sums(configured(repo, given), "isic2017") == {}
-    demo = load_config(repo / "config.yaml", {"preset": "demo"})
+    demo = load_config(repo / "config.yaml", {"preset": "everything"})
     assert recorded_sums(demo, "isic2017") == {}
 
 

@@ -141,7 +141,7 @@ def test_a_split_file_is_read_as_text_and_tasks_default_to_both(tmp_path):
 
 def configured(repo, dataset, split, **data):
     overrides = {
-        "preset": "demo",
+        "preset": "everything",
         "data": data,
         "datasets": {dataset: {"split": str(split)}},
         "select": {"datasets": [dataset]},

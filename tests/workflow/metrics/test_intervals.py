@@ -181,6 +181,39 @@ def test_intervals_stay_where_the_metric_can_be():
     assert (cut.low, cut.high) == (5, 20)
 
 
+def test_two_seeds_of_one_group_reach_no_further_than_a_difference_can():
+    one, other = made([[20.0], [80.0]]), made([[60.0], [10.0]])
+    wide = difference(one, other, DESIGN)
+    assert wide is not None
+    assert wide.error is not None
+    assert wide.degrees is not None
+    assert stats.t.ppf(0.975, wide.degrees) * wide.error > 600  # points, without an end
+    assert (wide.low, wide.high) == (-100, 100)
+    assert not wide.estimable
+    assert wide.detectable is None
+    alone = estimate(one, DESIGN)
+    assert alone is not None
+    assert (alone.low, alone.high, alone.estimable) == (0, 100, False)
+    sure = difference(made([[70.0], [71.0]]), made([[10.0], [12.0]]), DESIGN)
+    assert sure is not None
+    assert sure.high is not None
+    assert sure.estimable
+    assert sure.high < 100
+    assert sure.detectable is not None
+
+
+@settings(max_examples=50)
+@given(RANDOM, st.floats(0, 60))
+def test_no_difference_reaches_further_than_two_metrics_can_be_apart(seed, sd):
+    one, other = (noisy(seed + k, seeds=2, groups=2, sd=(sd, sd, sd)) for k in (0, 1))
+    found = difference(one, other, DESIGN)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert -100 <= found.low <= found.high <= 100
+    assert found.detectable is None or found.detectable <= 100
+
+
 def test_a_group_that_decides_a_class_is_noted():
     values = np.stack([GROUPS, GROUPS[::-1] + 1])
     for images, notes in (([90, 5, 3, 2], (DOMINATED,)), ([89, 6, 3, 2], ())):

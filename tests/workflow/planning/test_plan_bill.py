@@ -100,7 +100,7 @@ def test_every_network_of_the_paper_is_on_record(monkeypatch):
     monkeypatch.setattr("workflow.planning.networks._count", refuse)
     bill = make_bill(PAPER, DEVICE, gpus=1)
     assert len(bill.costs) == 109
-    make_bill(load_config(ROOT / "config.yaml", {"preset": "demo"}), DEVICE, gpus=1)
+    make_bill(load_config(ROOT / "config.yaml", {"preset": "everything"}), DEVICE, gpus=1)
 
 
 def test_steps_are_those_that_the_trainer_counts():

@@ -75,7 +75,7 @@ def test_a_calibration_is_remembered_and_taken(capsys, cache):
 def test_calibrating_measures_each_network_until_the_time_is_up():
     config = load_config(
         overrides={
-            "preset": "demo",
+            "preset": "everything",
             "select": {
                 "datasets": ["retouch_spectralis"],
                 "methods": ["octnet", "control_prior"],
@@ -96,17 +96,17 @@ def test_calibrating_measures_each_network_until_the_time_is_up():
 
 def test_afterwards_it_sets_used_beside_predicted(tmp_path, monkeypatch, capsys):
     select = {"datasets": ["retouch_spectralis"], "methods": ["octnet"]}
-    raw = load_raw(overrides={"preset": "demo", "select": select})
+    raw = load_raw(overrides={"preset": "everything", "select": select})
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")
     monkeypatch.chdir(tmp_path)
-    write_json(tmp_path / "results" / "demo" / "config.json", raw)
+    write_json(tmp_path / "results" / "everything" / "config.json", raw)
     run = paths.run(resolve(raw), "retouch_spectralis", "octnet", 0)
     write_json(run / "run.json", {"wall_seconds": 12.5, "device": "an abacus"})
-    assert main(["plan", "results/demo/config.json", "--json"]) == 0
+    assert main(["plan", "results/everything/config.json", "--json"]) == 0
     (line,) = json.loads(capsys.readouterr().out)["used"]
     assert (line["method"], line["runs"], line["used"]) == ("octnet", 1, 12.5)
     assert line["predicted"] > 0
-    assert main(["plan", "results/demo"]) == 0
+    assert main(["plan", "results/everything"]) == 0
     assert "12.5" in capsys.readouterr().out.splitlines()[-1]
 
 

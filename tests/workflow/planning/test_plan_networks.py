@@ -53,8 +53,8 @@ def test_what_is_not_on_record_is_taken_from_the_nearest_size(monkeypatch):
     assert large is not None
     assert small is not None
     assert small.parameters == large.parameters
-    # 128 is nearer to 96, which the demo has, than to 224.
-    demo = load_config(ROOT / "config.yaml", {"preset": "demo"})
+    # 128 is nearer to 96, which preset everything has, than to 224.
+    demo = load_config(ROOT / "config.yaml", {"preset": "everything"})
     nearest = known_network(demo, "isic2017", "efficientnet")
     assert nearest is not None
     assert small.flops == round(nearest.flops * (128 / 96) ** 2)
@@ -85,7 +85,7 @@ def test_a_phantom_volume_has_the_slices_of_a_real_one_at_any_scale():
     config = load_config(
         ROOT / "config.yaml",
         {
-            "preset": "demo",
+            "preset": "everything",
             "data": {"phantom": {"retouch": made}, "store": "nowhere"},
             "datasets": {"retouch_spectralis": {"slice_step": 4, "split": "kfold 1/5"}},
         },

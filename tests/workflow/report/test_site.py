@@ -242,7 +242,7 @@ def test_table_i_says_where_the_printed_one_cannot_be(pages):
 def test_the_notes_of_table_i_are_shown_with_their_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     raw = small_raw()
-    topcon = load_raw(ROOT / "config.yaml", {"preset": "demo"})["datasets"]["retouch_topcon"]
+    topcon = load_raw(ROOT / "config.yaml", {"preset": "everything"})["datasets"]["retouch_topcon"]
     raw["datasets"] = {"retouch_topcon": {**topcon, "image_size": 24}, **raw["datasets"]}
     raw["tables"]["I"]["datasets"] = ["retouch_topcon"]
     for row in raw["tables"]["VIII"]["rows"]:

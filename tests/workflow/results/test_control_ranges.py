@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from workflow.config.cells import Run
 from workflow.config.load import load_config
-from workflow.results.controls import ControlRange, control_ranges
+from workflow.results.controls import ControlRange, as_table, control_ranges
 from workflow.results.setup_text import setup
 
 CONFIG = load_config(ROOT / "config.yaml")
@@ -56,10 +56,19 @@ def test_classification_is_bracketed_by_informedness_and_means_over_seeds():
         for seed, shift in ((0, -2), (1, 2))
     ]
     rows.append(("isic2017", "efficientnet", 2, "sen", math.nan))
-    table = pd.DataFrame(rows, columns=["dataset", "method", "seed", "metric", "value"])
-    (one,) = control_ranges(CONFIG, table)
+    results = pd.DataFrame(rows, columns=["dataset", "method", "seed", "metric", "value"])
+    (one,) = control_ranges(CONFIG, results)
     assert (one.task, one.score, one.floor) == ("classification", 30.0, 0.0)
     assert one.by == "control_background"
+
+
+def test_the_printed_table_has_every_seed_and_the_least_of_them_against_the_floor():
+    found = pd.concat([frame(unetpp=60.0), frame(unetpp=28.0).assign(seed=1)])
+    *_, line = as_table(CONFIG, found).splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == [
+        "ISIC 2017", "UNet++", "DSC", "60.0", "28.0", "30.0 (Class prior)", "-2.0", "100.0"
+    ]  # fmt: skip
 
 
 def test_without_controls_nothing_is_said():

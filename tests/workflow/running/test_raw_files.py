@@ -83,7 +83,7 @@ def test_only_files_of_the_user_are_watched(repo, given, monkeypatch):
     assert raw_files.watched(configured(repo), "isic2017") == {}
     monkeypatch.setenv("ISIC2017_DIR", str(given))
     assert raw_files.watched(configured(repo), "isic2017") == {"given": given}
-    demo = load_config(repo / "config.yaml", {"preset": "demo"})
+    demo = load_config(repo / "config.yaml", {"preset": "everything"})
     assert raw_files.watched(demo, "isic2017") == {}
 
 

@@ -24,3 +24,5 @@ def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch) -> None
     assert "83.3%" in printed  # 20 of 24 seconds
     assert "overhead" in printed
     assert "5.0" in printed  # 20 in jobs, 15 of them in the loop
+    assert "training jobs beside the loop, and evaluation" in printed
+    assert "20.8%" in printed  # 5 of 24 seconds

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -86,6 +87,25 @@ def test_a_block_in_which_nothing_is_told_apart_says_so():
     for text in (to_markdown(flat), to_latex(flat), to_html(flat)):
         assert note in text
         assert text.count("not resolvable with this design") == 2
+
+
+def test_an_interval_that_leaves_nothing_out_is_not_written_as_one():
+    config = paper_config(select={"datasets": ["retouch_cirrus"]}, seeds=[0, 1])
+    apart = np.array([[-25.0], [25.0]])  # two seeds of one volume
+    numbers = {
+        (*run, metric): 50 + apart * (1 if run.method == "he" else -1)
+        for run in table_runs(config, "III")
+        for metric in ("ji", "dsc")
+    }
+    found = build_table(config, "III", results_of_groups(config, numbers), printed_results())
+    text = to_markdown(found)
+    lines = [line for block in standings.blocks(found) for line in block.lines]
+    he = next(line for line in lines if line.title == "He et al.")
+    assert he.texts[2] == he.texts[5] == "not estimable"
+    assert he.texts[7] == "none"
+    assert "not estimable" in text
+    ends = [float(x.replace("−", "-")) for x in re.findall(r"([+−-]?\d+\.\d) to", text)]
+    assert all(abs(end) <= 100 for end in ends)
 
 
 def test_notes_say_what_an_interval_lacks():

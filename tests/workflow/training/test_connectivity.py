@@ -9,6 +9,7 @@ import torch
 from baselines import retifluidnet
 from resformer.prediction import Prediction
 from workflow.training.connectivity import (
+    LEAST_PROBABILITY,
     NEIGHBOURS,
     bicon_loss,
     bilateral_votes,
@@ -128,10 +129,11 @@ def test_a_perfect_prediction_costs_nothing(mask):
 
 
 def test_a_lone_pixel_cannot_be_voted_for():
-    # Its best vote is 0: Dice (0 + 1) / (1 + 1). The background is right.
+    # Its best vote is 0: Dice (0 + 1) / (1 + 1), and off the edge, one pixel in nine, a logarithm
+    # that is cut. The background is right.
     reference = one_hot(SPECK)
     loss = bicon_loss(perfect(reference), reference, mask_connectivity(reference))
-    assert loss.item() == close(1 / 2)
+    assert loss.item() == close(1 / 2 + 0.5 * -math.log(LEAST_PROBABILITY) / 9)
 
 
 def test_bicon_of_a_coin_toss_by_hand():
@@ -139,8 +141,10 @@ def test_bicon_of_a_coin_toss_by_hand():
     reference = one_hot(COLUMNS)
     # Lesion 6 pixels, background 3; overlap / 4, sizes 9 / 4 and 6 or 3.
     dice = [(2 * n / 4 + 1) / (9 / 4 + n + 1) for n in (3, 6)]
-    # The only edge pixel off the image's border is the centre, lesion with 5 links of 8.
-    edge = -math.log(3 / 4) / 9
+    # The only edge pixel off the image's border is the centre, lesion with 5 links of 8. Pixels
+    # that are not of a class are off its edge, where the largest vote, 1/4, should be 0: three of
+    # the lesion, six of the background.
+    edge = -math.log(3 / 4) * (1 + 3 + 6) / 9
     expected = 2 * math.log(2) + sum(1 - d for d in dice) + edge / 2
     loss = bicon_loss(torch.zeros(1, 2, 8, 3, 3), reference, mask_connectivity(reference))
     assert loss.item() == close(expected)
@@ -149,17 +153,41 @@ def test_bicon_of_a_coin_toss_by_hand():
 def test_the_edge_is_the_references_and_sums_over_classes():
     votes = torch.full((1, 2, 8, 3, 3), 0.9)
     votes[0, 1, UL] = 0.4
-    # The centre is edge of class 1 in COLUMNS; of no class in NOTHING, nor are border pixels' votes
-    # here zero, so that these count: all 8 of the background.
-    one = edge_loss(votes, mask_connectivity(one_hot(COLUMNS)))
-    assert one.item() == close((3 * -math.log(0.1) + 6 * -math.log(0.6)) / 9)
-    none = edge_loss(votes, mask_connectivity(one_hot(NOTHING)))
-    assert none.item() == close(8 * -math.log(0.1) / 9)
+    # Border pixels' votes are not zero here, so that these count.
+    # On the edge: three pixels of the background, whose smallest vote is 0.9, and six of the
+    # lesion, 0.4. Off it: the other class's pixels, whose largest vote is 0.9.
+    columns = one_hot(COLUMNS)
+    one = edge_loss(votes, columns, mask_connectivity(columns))
+    wrong = -math.log(0.1)
+    assert one.item() == close((3 * wrong + 6 * -math.log(0.6) + 6 * wrong + 3 * wrong) / 9)
+    # The centre is inside the background, where 0.9 is nearly right; there is no lesion.
+    nothing = one_hot(NOTHING)
+    none = edge_loss(votes, nothing, mask_connectivity(nothing))
+    assert none.item() == close((8 * wrong - math.log(0.9) + 9 * wrong) / 9)
 
 
 def test_border_pixels_cost_no_edge_where_votes_are_votes():
-    votes = bilateral_votes(torch.full((1, 2, 8, 3, 3), 0.9))
-    assert edge_loss(votes, mask_connectivity(one_hot(NOTHING))).item() == 0
+    votes = bilateral_votes(torch.full((1, 1, 8, 3, 3), 0.9))
+    background = torch.ones(1, 1, 3, 3)
+    # The centre alone is off the edge: its largest vote is 0.81, and should be 1.
+    loss = edge_loss(votes, background, mask_connectivity(background))
+    assert loss.item() == close(-math.log(0.81) / 9)
+
+
+def test_the_edge_term_is_that_of_plain_loops():
+    _, (links, *_), masks = outputs(4)
+    reference = torch.nn.functional.one_hot(masks).movedim(-1, 1).float()
+    connected, votes = mask_connectivity(reference), bilateral_votes(links.sigmoid())
+    total, (images, classes, height, width) = 0.0, reference.shape
+    for b, c, y, x in torch.cartesian_prod(
+        *(torch.arange(n) for n in (images, classes, height, width))
+    ).tolist():
+        linked = int(connected[b, c, :, y, x].sum())
+        seen = votes[b, c, :, y, x].tolist()
+        said = 1 - min(seen) if 0 < linked < 8 else max(seen)
+        right = said if reference[b, c, y, x] else 1 - said
+        total -= math.log(max(right, LEAST_PROBABILITY)) / (images * height * width)
+    assert edge_loss(votes, reference, connected).item() == close(total)
 
 
 def test_dice_is_one_ratio_over_images_pixels_and_classes():

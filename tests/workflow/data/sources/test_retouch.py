@@ -236,7 +236,7 @@ def test_the_spacing_of_the_reference_is_not_compared(tmp_path):
 
 
 def test_the_configuration_opens_it(tmp_path, repo, monkeypatch):
-    config = load_config(repo / "config.yaml", {"preset": "demo"})
+    config = load_config(repo / "config.yaml", {"preset": "everything"})
     monkeypatch.chdir(tmp_path)
     root = paths.raw_roots(config, "retouch")[0]
     write_retouch(root, vendor="Spectralis", volumes=4, scale=0.1, seed=1)
