@@ -109,12 +109,12 @@ class Recorded(Trainer):
 def learning_config(
     size: int, method: str, options: dict[str, Any], training: dict[str, Any]
 ) -> Config:
-    """Preset `isic256` under a name and at a size of its own, for one method."""
+    """Preset `isic256` under a name and at a size of its own, which any method can be trained in."""
     preset = read_yaml(ROOT / "config.yaml")["presets"]["isic256"]
     preset["datasets"][DATASET]["image_size"] = size
     overrides = {
         "preset": PRESET,
-        "presets": {PRESET: preset | {"select": {"datasets": [DATASET], "methods": [method]}}},
+        "presets": {PRESET: preset},
         "data": {"isic2017_dir": os.environ.get("ISIC2017_DIR", str(REAL))},
         "methods": {method: {"options": options}},
         "training": {"threads": 1, **training},
