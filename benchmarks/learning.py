@@ -109,12 +109,12 @@ class Recorded(Trainer):
 def learning_config(
     size: int, method: str, options: dict[str, Any], training: dict[str, Any]
 ) -> Config:
-    """Preset `isic256` under a name and at a size of its own, for one method."""
+    """Preset `isic256` under a name and at a size of its own; any method can be trained in it."""
     preset = read_yaml(ROOT / "config.yaml")["presets"]["isic256"]
     preset["datasets"][DATASET]["image_size"] = size
     overrides = {
         "preset": PRESET,
-        "presets": {PRESET: preset | {"select": {"datasets": [DATASET], "methods": [method]}}},
+        "presets": {PRESET: preset},
         "data": {"isic2017_dir": os.environ.get("ISIC2017_DIR", str(REAL))},
         "methods": {method: {"options": options}},
         "training": {"threads": 1, **training},
@@ -272,17 +272,17 @@ def curves(given: argparse.Namespace) -> None:
     runs = [Run(method, variant, given.seed, given.steps) for method in given.methods]
     for run in missing(runs, given.csv):
         trainer, facts = trained(run, given.size)
-        rows = [
-            dict(zip(CURVE, (*run.key, step, *parts), strict=True))
+        rows: list[Mapping[str, Any]] = [
+            dict(zip(map(str, CURVE), (*run.key, step, *parts), strict=True))
             for step, parts in enumerate(trainer.losses, start=1)
         ]
         append(given.csv, CURVE, rows)
         print(f"trained     {run.method}: {len(rows)} steps, {facts['seconds']} s", flush=True)
-    rows = read(given.csv)
+    read_rows = read(given.csv)
     print("| method | first | largest, at step | mean of the last five | last five / first five |")
     print("|---|---|---|---|---|")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        losses = [float(row["loss"]) for row in rows if row["method"] == method]
+    for method in dict.fromkeys(row["method"] for row in read_rows):
+        losses = [float(row["loss"]) for row in read_rows if row["method"] == method]
         first, last = sum(losses[:LAST]) / LAST, sum(losses[-LAST:]) / LAST
         peak = max(losses)
         print(
