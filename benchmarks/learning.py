@@ -26,18 +26,18 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from torch import Tensor, nn
-from workflow.config_errors import ConfigError
-from workflow.data.errors import DataError
-from workflow.device import choose_device, choose_precision, computing
-from workflow.files import read_yaml
-from workflow.images import Batch, DeviceImages, to_device
 
-from workflow import paths
-from workflow.config import Config, load_config
+from workflow.base.errors import ConfigError, DataError
+from workflow.base.files import read_yaml
+from workflow.config import paths
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.data import make
 from workflow.data.arrays import load_arrays
+from workflow.data.images import Batch, DeviceImages, to_device
 from workflow.evaluation.evaluate import predict
-from workflow.methods import build_method
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.training.divergence import TrainingDiverged
 from workflow.training.loop import Splits, Trainer
 

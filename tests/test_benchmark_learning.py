@@ -10,8 +10,8 @@ from benchmarks import learning
 from resformer import model
 from resformer.prediction import Prediction
 from tests.resformer.one_batch import fixed_batch
-from workflow.config import load_config
-from workflow.images import DeviceImages
+from workflow.config.load import load_config
+from workflow.data.images import DeviceImages
 from workflow.training.loop import Splits
 
 SIZE = 32

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from tests.baselines.methods import build
-from workflow.config import load_config
-from workflow.device import computing
-from workflow.evaluation.counts import jaccard_where_present, pixel_counts
-from workflow.images import DeviceImages
+from workflow.config.load import load_config
+from workflow.data.images import DeviceImages
+from workflow.metrics.counts import jaccard_where_present, pixel_counts
+from workflow.networks.device import computing
 from workflow.training.loop import Splits, Trainer
 
 

@@ -28,4 +28,4 @@ def test_every_rule_has_a_log_and_one_command(file):
     for part in parts:
         assert len(re.findall(r"^ *log:$", part, re.MULTILINE)) == 1
         assert len(COMMAND.findall(part)) == 1, part
-        assert "| tee {log}" in part
+        assert re.search(r"2>&1 \| tee {log}\"$|> {log} 2>&1\"$", part, re.MULTILINE), part
