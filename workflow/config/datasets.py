@@ -29,7 +29,9 @@ def _phantom_sizes(name: str, about: PublicSource) -> Any:
         key: (_number(limits), ...) for key, limits in about.phantom_sizes.items()
     }
     text = f"Size of the phantoms of {about.title}."
-    return create_model(f"Phantom{name.title()}", __base__=Section, __doc__=text, **keys)
+    return create_model(
+        f"Phantom{name.title()}", __base__=Section, __doc__=text, __module__=__name__, **keys
+    )
 
 
 class Phantom(Section):
@@ -39,11 +41,15 @@ class Phantom(Section):
 
 
 if not TYPE_CHECKING:
+    _SIZES = {name: _phantom_sizes(name, of) for name, of in SOURCES.items() if of.phantoms}
+    # A configuration is handed to other processes, which look for its classes in this module.
+    globals().update({section.__name__: section for section in _SIZES.values()})
     Phantom = create_model(
         "Phantom",
         __base__=Phantom,
         __doc__=Phantom.__doc__,
-        **{name: (_phantom_sizes(name, of), ...) for name, of in SOURCES.items() if of.phantoms},
+        __module__=__name__,
+        **{name: (section, ...) for name, section in _SIZES.items()},
     )
 
 
@@ -90,6 +96,7 @@ if not TYPE_CHECKING:
         "Data",
         __base__=Data,
         __doc__=Data.__doc__,
+        __module__=__name__,
         **{key: kind for name, of in SOURCES.items() for key, kind in _keys_of(name, of).items()},
     )
 

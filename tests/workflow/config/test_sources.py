@@ -1,6 +1,7 @@
 """What a public source says of itself: read without importing it, and the same as it has itself."""
 
 import importlib
+import pickle
 import subprocess
 import sys
 
@@ -43,6 +44,11 @@ def test_every_source_has_its_keys():
     keys = {"retouch_dir", "retouch_record", "isic2017_dir", "isic2017_record", "isic2017_url"}
     assert {key for key in Data.model_fields if key.startswith(tuple(SOURCES))} == keys
     assert set(Phantom.model_fields) == {"seed", *SOURCES}
+
+
+def test_a_configuration_can_be_handed_to_another_process():
+    config = changed({})
+    assert pickle.loads(pickle.dumps(config)) == config
 
 
 def test_traits_reach_the_data_sets(monkeypatch):
