@@ -24,12 +24,13 @@ class PhantomRetouch(Section):
 
 
 class PhantomIsic(Section):
-    """Size of the phantom dermoscopy archives."""
+    """Size of the phantom dermoscopy archives, and how often each diagnosis is in them."""
 
     train: Annotated[int, Field(ge=6)]
     val: Annotated[int, Field(ge=6)]
     test: Annotated[int, Field(ge=6)]
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+    diagnoses: Literal["real", "even"]
 
 
 class Phantom(Section):
