@@ -16,7 +16,9 @@ else:
 
 
 def _number(limits: Any) -> Any:
-    """The type of a number within limits, or of several; see `PublicSource.phantom_sizes`."""
+    """The type of a number within limits, of several, or of a word; see `phantom_sizes`."""
+    if isinstance(limits[0], str):
+        return Literal[limits]
     if isinstance(limits[0], tuple):
         return tuple[tuple(map(_number, limits))]
     least, most = limits

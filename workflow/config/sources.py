@@ -42,8 +42,8 @@ class PublicSource(NamedTuple):
         phantoms: the function that writes its phantoms, `module:name`; empty without any. It takes
             a folder, the keys of `phantom_sizes` and `seed`.
         phantom_sizes: the keys of `data.phantom.NAME` with their limits; a key that has several
-            numbers has limits for each. Either `volumes` (of each vendor) is among them, or
-            `train`, `val` and `test`.
+            numbers has limits for each, and one that is a word has the words that it may be.
+            Either `volumes` (of each vendor) is among them, or `train`, `val` and `test`.
         phantom_slices: slices of a phantom volume, by vendor.
     """
 
@@ -59,7 +59,7 @@ class PublicSource(NamedTuple):
     how_to_get: str = ""
     disk: str = ""
     phantoms: str = ""
-    phantom_sizes: Mapping[str, Limits | tuple[Limits, ...]] = {}
+    phantom_sizes: Mapping[str, Limits | tuple[Limits, ...] | tuple[str, ...]] = {}
     phantom_slices: Mapping[str, int] = {}
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from workflow.base.files import sha256
 from workflow.base.syntax import Code, Parsed
 from workflow.config import cells
-from workflow.config.metrics import METRICS
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sources import SOURCES
@@ -218,10 +217,9 @@ def report_fingerprint(config: Config) -> str:
 
 
 def assets() -> list[str]:
-    """What reporting reads beside its code: templates, printed numbers, and what metrics are."""
+    """Hashes of what reporting reads beside its code: its templates and the printed numbers."""
     folders = (ROOT / "workflow" / name for name in ASSETS)
-    files = [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
-    return [*files, repr(METRICS)]
+    return [sha256(file) for folder in folders for file in sorted(folder.glob("*.*"))]
 
 
 def _content(pretrained: str) -> str:

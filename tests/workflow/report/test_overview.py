@@ -54,7 +54,7 @@ def test_failures_come_before_what_is_missing_and_before_results(pages):
 
 def test_it_says_what_was_run(pages):
     text = said(pages["index.html"])
-    assert "Preset demo" in text
+    assert "Preset everything" in text
     assert "multi-task: Ours - Seq., Ours - Par.; segmentation only: UNet++" in text
     assert "Hardware a processor, float32 (13 runs, 6.5 h)" in text
     assert "13 of 14" not in text, "one of those that were trained failed"

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,10 @@ FIRST_ID = 9_000_000
 MOST_IMAGES = 900_000
 SMALLEST_SIDE = 32
 # Shares of the real training set: 374, 254 and 1372 of 2000.
-_SHARES: dict[Kind, float] = {"melanoma": 0.187, "seborrheic_keratosis": 0.127}
+_SHARES: dict[str, dict[Kind, float]] = {
+    "real": {"melanoma": 0.187, "seborrheic_keratosis": 0.127},
+    "even": {"melanoma": 1 / 3, "seborrheic_keratosis": 1 / 3},
+}
 _JPEG_QUALITY = 92
 _PATCH_SHARE = 0.08
 _SUPERPIXEL = 0.04
@@ -92,7 +96,14 @@ def draw_picture(
 
 
 def write_isic2017(
-    root: Path, *, train: int, val: int, test: int, size: tuple[int, int], seed: int
+    root: Path,
+    *,
+    train: int,
+    val: int,
+    test: int,
+    size: tuple[int, int],
+    seed: int,
+    diagnoses: Literal["real", "even"] = "real",
 ) -> None:
     """Write the official archives and label tables of the three splits, each whole or absent.
 
@@ -107,6 +118,7 @@ def write_isic2017(
         test: number of test pictures. Every diagnosis is present in a split of 3 or more.
         size: width and height in pixels, around which the pictures vary.
         seed: not negative.
+        diagnoses: their shares: as in the real set, where most are nevi, or a third each.
 
     Raises:
         ValueError: an argument outside its bounds.
@@ -128,16 +140,17 @@ def write_isic2017(
         raise ValueError(f"seed: {seed}; allowed are whole numbers from 0")
     first = FIRST_ID
     for split, count in zip((_TRAINING, _VALIDATION, _TEST), counts.values(), strict=True):
-        _write_split(root, split, first, count, size, seed)
+        kinds = assign_kinds(np.random.default_rng([seed, split.number]), count, diagnoses)
+        _write_split(root, split, first, kinds, size, seed)
         first += count
 
 
 def _write_split(
-    root: Path, split: Split, first: int, count: int, size: tuple[int, int], seed: int
+    root: Path, split: Split, first: int, kinds: list[Kind], size: tuple[int, int], seed: int
 ) -> None:
     """Write the two archives and the label table of one split."""
+    count = len(kinds)
     names = [f"ISIC_{first + index:07d}" for index in range(count)]
-    kinds = assign_kinds(np.random.default_rng([seed, split.number]), count)
     masks: list[tuple[str, bytes]] = []
     stem = f"ISIC-2017_{split.name}"
 
@@ -159,10 +172,13 @@ def _write_split(
         partial.write_bytes(_diagnoses(names, kinds, split.line_end))
 
 
-def assign_kinds(rng: np.random.Generator, count: int) -> list[Kind]:
-    """Diagnoses of a split in random order, by the real shares; none is missing from 3 on."""
+def assign_kinds(
+    rng: np.random.Generator, count: int, diagnoses: Literal["real", "even"] = "real"
+) -> list[Kind]:
+    """Diagnoses of a split in random order, by these shares; none is missing from 3 on."""
     least = 1 if count >= 3 else 0
-    kinds = [k for k, share in _SHARES.items() for _ in range(max(least, round(share * count)))]
+    shares = _SHARES[diagnoses]
+    kinds = [k for k, share in shares.items() for _ in range(max(least, round(share * count)))]
     nevi: list[Kind] = ["nevus" for _ in range(count - len(kinds))]
     kinds += nevi
     return [kinds[place] for place in rng.permutation(count)]

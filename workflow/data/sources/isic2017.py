@@ -41,6 +41,7 @@ ABOUT = PublicSource(
         "val": (6, None),
         "test": (6, None),
         "size": ((32, None), (32, None)),
+        "diagnoses": ("real", "even"),
     },
 )
 DIAGNOSES = ABOUT.labels

@@ -152,6 +152,15 @@ def test_tiny_splits_are_possible():
         assert len(assign_kinds(np.random.default_rng(0), count)) == count
 
 
+def test_diagnoses_can_be_even():
+    kinds = assign_kinds(np.random.default_rng(0), 30, "even")
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "nevus": 10,
+        "melanoma": 10,
+        "seborrheic_keratosis": 10,
+    }
+
+
 def test_sizes_vary_around_the_size_asked_for(pictures):
     sizes = np.array([p.image.shape[:2] for group in pictures.values() for p in group])
     height, width = sizes.T
