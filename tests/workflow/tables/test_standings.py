@@ -77,7 +77,7 @@ def test_the_best_comes_first_and_says_what_it_is_set_against(table):
     )
     assert first["p (Holm)"] == second["p (Holm)"]
     assert last["Place"] == "6"
-    assert (last["p (Holm)"], last["Printed"], last["Verdict"]) == ("< 0.001", "69.1", "differs")
+    assert (last["p (Holm)"], last["Paper"], last["Verdict"]) == ("< 0.001", "69.1", "differs")
 
 
 def test_a_block_in_which_nothing_is_told_apart_says_so():
