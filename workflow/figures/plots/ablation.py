@@ -22,6 +22,7 @@ from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
 from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
+from workflow.tables.text import MINUS
 
 # Inches: a line, the names of lines, between panels, above and below a row of panels.
 ROW, NAMES, GAP, TOP, BOTTOM = 0.15, 1.8, 0.12, 0.36, 0.42
@@ -113,7 +114,7 @@ def _effect(
     numbers = [cell.printed for _, cell in (whole, part)]
     known = [float(text) for text in numbers if text is not None]
     return Effect(
-        panel=(title_of(metric), f"{whole[0]} minus {part[0]}"),
+        panel=(title_of(metric), f"{whole[0]} {MINUS} {part[0]}"),
         whole=runs[0],
         part=runs[1],
         found=difference(a, b, subject.results.design) if a and b else None,
