@@ -37,7 +37,7 @@ _RULES = (
 )
 _INFERENCES = (infer_prevalence, infer_averaging, infer_split)
 # Where the nearest number breaks another rule, so many further on are tried; and among so many a
-# slip of the hand is looked for, because among many more there would be one by chance.
+# typo is looked for, because among many more there would be one by chance.
 _STEPS = 10
 
 
@@ -90,7 +90,7 @@ def audit(paper: Paper) -> Report:
 
 
 def corrections(paper: Paper, problem: Problem, problems: list[Problem]) -> tuple[Correction, ...]:
-    """The single changes that mend a problem: slips of the hand first, then the nearest.
+    """The single changes that mend a problem: typos first, then the nearest.
 
     Args:
         paper: as printed.
@@ -150,10 +150,10 @@ def _prove_cell(
     if first is None:
         return None
     last = first + _last_that_does(texts[first:], does)
-    slips = (text for text in texts[first : last + 1][:_STEPS] if _is_slip(cell.text, text))
+    typos = (text for text in texts[first : last + 1][:_STEPS] if _is_typo(cell.text, text))
     low, high = sorted((texts[first], texts[last]), key=float)
-    slip = next(filter(does, slips), "")
-    return Correction(cell.place, cell.text, texts[first], low, high, slip)
+    typo = next(filter(does, typos), "")
+    return Correction(cell.place, cell.text, texts[first], low, high, typo)
 
 
 def _last_that_does(texts: list[str], does: Callable[[str], bool]) -> int:
@@ -174,8 +174,8 @@ def _texts(start: Printed, end: Printed) -> list[str]:
     return [show(start.value + k * step, start.decimals) for k in range(int(count) + 1)]
 
 
-def _is_slip(text: str, other: str) -> bool:
-    """Whether one slip of the hand makes one text of the other: a wrong digit, or two swapped."""
+def _is_typo(text: str, other: str) -> bool:
+    """Whether one typo makes one text of the other: a wrong digit, or two swapped."""
     if len(text) != len(other):
         return False
     odd = [(a, b) for a, b in zip(text, other, strict=True) if a != b]
@@ -187,7 +187,7 @@ def _rank(correction: Correction) -> tuple[bool, float]:
         away = abs(float(correction.nearest) - float(correction.before))
     except ValueError:  # words have no distance; they keep their order, before any cell
         return (False, 0.0)
-    return (not correction.slip, away)
+    return (not correction.typo, away)
 
 
 def _finding(problem: Problem, proven: tuple[Correction, ...]) -> Finding:

@@ -94,10 +94,10 @@ class Correction:
     Attributes:
         place: the cell or the words, as text.
         before: what is printed.
-        nearest: the nearest that would do.
-        low: the smallest number that would do; for words the same as `nearest`.
+        nearest: the nearest that is consistent.
+        low: the smallest number that is consistent; for words the same as `nearest`.
         high: the largest.
-        slip: the reading that one slip of the hand turns into what is printed, if there is one.
+        typo: the reading that one typo turns into what is printed, if there is one.
     """
 
     place: str
@@ -105,7 +105,7 @@ class Correction:
     nearest: str
     low: str
     high: str
-    slip: str = ""
+    typo: str = ""
 
 
 @dataclass(frozen=True)

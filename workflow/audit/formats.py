@@ -98,15 +98,17 @@ def _title(finding: Finding) -> str:
 
 def _remedies(finding: Finding) -> list[str]:
     if not finding.corrections:
-        return ["No single change mends it."]
-    return [f"Mended by {_words(correction)}" for correction in finding.corrections]
+        return ["No single change fixes it."]
+    return [f"Fixed by {_words(correction)}" for correction in finding.corrections]
 
 
 def _words(correction: Correction) -> str:
     notes = []
     if correction.low != correction.high:
-        notes.append(f"{correction.low} to {correction.high}")
-    if correction.slip:
-        notes.append(f"{correction.slip} is one slip of the hand away")
+        notes.append(f"any value from {correction.low} to {correction.high} is consistent")
+    if correction.typo:
+        swapped = sorted(correction.typo) == sorted(correction.before)
+        kind = "two digits swapped" if swapped else "one-digit typo"
+        notes.append(f"{correction.typo}: {kind}")
     tail = f" ({'; '.join(notes)})" if notes else ""
     return f"{correction.place}: {correction.nearest} instead of {correction.before}{tail}"

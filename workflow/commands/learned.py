@@ -1,6 +1,6 @@
 """What each method learnt: its score for each seed, beside the controls that know nothing.
 
-The score is DSC for segmentation and the Youden index, sensitivity + specificity less 100, for
+The score is DSC for segmentation and the Youden index, sensitivity + specificity minus 100, for
 classification. Printed as Markdown, for every data set whose controls were made.
 
     resformer learned demo

@@ -27,9 +27,7 @@ DOMINANT = 0.9
 
 SEEDS_UNKNOWN = "one seed: what other seeds would give is not in the interval"
 GROUPS_UNKNOWN = "no groups to compare: what other groups would give is not in the interval"
-DOMINATED = (
-    "one group holds 90 % of a class or more: the interval compares it with the little that is left"
-)
+DOMINATED = "unreliable: one volume or image holds ≥ 90 % of a lesion or label"
 NO_SPREAD = "no variation between seeds or groups: the interval has no width"
 
 

@@ -18,13 +18,13 @@ DECIDED: tuple[ClaimWord, ...] = ("holds", "does not hold")
 
 
 class Told(NamedTuple):
-    """How far the tests tell methods apart on a data set, and where to look at its images.
+    """In how many columns methods differ significantly on a data set, and where its images are.
 
     Attributes:
         title: of the data set.
         images: the image browser, with the images first on which methods differ most.
         columns: how many columns of tables compare methods on it.
-        resolvable: in how many of them any two methods can be told apart.
+        resolvable: in how many of them any two methods differ significantly.
     """
 
     title: str
@@ -62,12 +62,12 @@ def _machine(facts: Mapping[str, Any]) -> str:
 
 
 def decided_claims(claims: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
-    """Verdict -> the claims that our results decide; none on phantom data."""
+    """Verdict -> the claims that this run decides; none on phantom data."""
     return {word: [one for one in claims if one.verdict == word] for word in DECIDED}
 
 
 def undecided_claims(claims: Sequence[ClaimVerdict]) -> int:
-    """How many claims our results leave open."""
+    """How many claims this run leaves open."""
     return sum(one.verdict not in (*DECIDED, DEMO) for one in claims)
 
 

@@ -1,9 +1,9 @@
 """Whether each learned method lies between its controls: below the oracle, above those that know
 nothing of the images.
 
-One score a task: DSC for segmentation, and for classification the informedness, sensitivity plus
-specificity less 100, which is about 0 for every guess that does not look at the image, whatever its
-share of positives. Accuracy would not do: calling every label absent is right most of the time.
+One score a task: DSC for segmentation, and for classification the Youden index, sensitivity plus
+specificity minus 100, which is about 0 for every guess that does not look at the image, whatever
+its share of positives. Accuracy would not do: calling every label absent is right most of the time.
 """
 
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ def as_table(config: Config, results: "pd.DataFrame") -> str:
     """Every learned method with its controls as Markdown, the score of each seed beside them."""
     seeds = seed_scores(results)
     heads = ("data set", "method", "score", *(f"seed {seed}" for seed in config.seeds))
-    heads = (*heads, "best control that knows nothing", "lowest seed less it", "oracle")
+    heads = (*heads, "best control that knows nothing", "lowest seed minus it", "oracle")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for one in control_ranges(config, results):
         own = seeds[one.run.dataset, one.run.method, one.task]

@@ -18,13 +18,13 @@ class Family(NamedTuple):
     marker: str
 
 
-OURS = Family("ours", "#d55e00", "D")
+RESFORMER = Family("ResFormer", "#d55e00", "D")
 MULTI_TASK = Family("multi-task", "#0072b2", "o")
 SEGMENTATION = Family("segmentation only", "#009e73", "s")
 CLASSIFICATION = Family("classification only", "#aa4499", "^")
 CONTROL = Family("control", "#767676", "X")
 # In the order that figures list them.
-FAMILIES = (MULTI_TASK, SEGMENTATION, CLASSIFICATION, OURS, CONTROL)
+FAMILIES = (MULTI_TASK, SEGMENTATION, CLASSIFICATION, RESFORMER, CONTROL)
 
 
 def family(config: Config, method: str) -> Family:
@@ -33,7 +33,7 @@ def family(config: Config, method: str) -> Family:
     if is_control(config, method):
         return CONTROL
     if str(entry.module).startswith("resformer."):
-        return OURS
+        return RESFORMER
     if len(entry.tasks) > 1:
         return MULTI_TASK
     return SEGMENTATION if entry.tasks == ["segmentation"] else CLASSIFICATION

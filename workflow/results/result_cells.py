@@ -31,7 +31,7 @@ class Versus:
 
     Attributes:
         method: the other one's.
-        difference: this one less the other, on common groups and seeds; None without common seeds.
+        difference: this one minus the other, on common groups and seeds; None without common seeds.
         p: of the difference, corrected for all tests of the table; None where there is no test.
     """
 
@@ -109,7 +109,7 @@ class ResultCell:
 
     @property
     def difference(self) -> float | None:
-        """Our mean minus the printed value, percentage points."""
+        """This run minus paper, percentage points."""
         if self.mean is None or self.printed is None:
             return None
         return self.mean - float(self.printed)

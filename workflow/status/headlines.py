@@ -6,13 +6,14 @@ from workflow.config.cells import runs
 from workflow.config.model import Config
 from workflow.config.sections import Task
 from workflow.metrics.metrics import collect
+from workflow.results.controls import SCORES as NAMES
 from workflow.results.controls import ControlRange, control_ranges
-from workflow.results.families import OURS, family
-from workflow.status.terminal import method_title
+from workflow.results.families import RESFORMER, family
 
+# Here the terminal says once what the score of classification is.
 SCORES: dict[Task, str] = {
-    "segmentation": "DSC",
-    "classification": "sensitivity + specificity − 100",
+    **NAMES,
+    "classification": f"{NAMES['classification']} (sensitivity + specificity − 100)",
 }
 
 
@@ -32,7 +33,7 @@ def _above(config: Config, found: Sequence[ControlRange]) -> str:
     """How many scores lie above their controls, and the one that does so least."""
     above = [one for one in found if one.inside]
     least = min(found, key=lambda one: one.score - one.floor)
-    name = f"{method_title(config, least.run.method)} on {config.datasets[least.run.dataset].title}"
+    name = f"{config.methods[least.run.method].title} on {config.datasets[least.run.dataset].title}"
     return (
         f"{len(above)} of {len(found)} scores of learned methods lie above their controls; nearest "
         f"to them is {name}, {least.score:.1f} against {least.floor:.1f}"
@@ -48,10 +49,10 @@ def _best(config: Config, found: Sequence[ControlRange], task: Task) -> str:
         scores.setdefault(one.run.method, []).append(one.score)
     means = {name: sum(s) / len(s) for name, s in scores.items() if len(s) == len(datasets)}
     floors = {one.run.dataset: one.floor for one in of_task}
-    resformer = [name for name in means if family(config, name) == OURS]
-    others = [name for name in means if family(config, name) != OURS]
+    resformer = [name for name in means if family(config, name) == RESFORMER]
+    others = [name for name in means if family(config, name) != RESFORMER]
     parts = [
-        f"{method_title(config, best)} {means[best]:.1f}"
+        f"{config.methods[best].title} {means[best]:.1f}"
         for names in (resformer, others)
         if names
         for best in [max(names, key=means.__getitem__)]

@@ -22,7 +22,6 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from workflow.base.wording import duration
 from workflow.config.cells import Run
 from workflow.config.model import Config
-from workflow.results.families import OURS, family
 from workflow.results.logs import Log
 from workflow.status.progress import Progress, Task
 
@@ -157,7 +156,7 @@ def describe(config: Config) -> Callable[[Run, int], str]:
         from workflow.metrics.failures import failure
         from workflow.metrics.metrics import collect
 
-        parts = [config.datasets[run.dataset].title, method_title(config, run.method)]
+        parts = [config.datasets[run.dataset].title, config.methods[run.method].title]
         if len(config.seeds) > 1:
             parts.append(f"seed {seed}")
         if why := failure(config, run, seed):
@@ -184,20 +183,9 @@ def name_of(config: Config) -> Callable[[Task], str]:
         if len(task.wildcards) < 2 or task.wildcards[1] not in config.methods:
             return " ".join([task.rule.replace("_", " "), *task.wildcards])
         dataset, method = task.wildcards[:2]
-        return f"{config.datasets[dataset].title} · {method_title(config, method)}"
+        return f"{config.datasets[dataset].title} · {config.methods[method].title}"
 
     return name
-
-
-def method_title(config: Config, method: str) -> str:
-    """A method's title; the paper's network, which its tables call ours, by its name."""
-    title = config.methods[method].title
-    if family(config, method) != OURS:
-        return title
-    words = {"Seq.": "sequential", "Par.": "parallel"}
-    first, _, rest = title.removeprefix("Ours - ").partition(" ")
-    rest = rest.strip("()")
-    return f"ResFormer ({', '.join(part for part in (words.get(first, first), rest) if part)})"
 
 
 class _Quiet(logging.Filter):

@@ -166,6 +166,7 @@ def fill(
         seeds=tuple(config.seeds),
         decimals=config.statistics.decimals,
         level=config.statistics.level,
+        power=config.statistics.power,
         comparable=not config.demo,
         sets=tuple(sets),
     )

@@ -2,7 +2,7 @@
 
 Best and second best go by the unrounded means, as the captions of the paper ask. Beside that, every
 pair of methods of a compared set is tested on common groups and seeds, and the tests of all sets of
-a table are one family of Holm's correction. A set in which no two can be told apart says so.
+a table are one family of Holm's correction. A set in which no two differ significantly says so.
 """
 
 import math
@@ -109,7 +109,7 @@ def with_standings(
 
 
 def versus(ranking: Ranking) -> dict[str, Versus]:
-    """Each method of a column less the best other one: the best less the second, for itself."""
+    """Each method of a column minus the best other one: the best minus the second, for itself."""
     order = list(ranking.standings)
     if len(order) < 2:
         return {}

@@ -78,7 +78,8 @@ class ReportTable:
         sets: what is compared with each other; none where nothing is marked.
         notes: what is to be said of this table alone, below it.
         level: of its intervals; its tests are at 1 - level.
-        comparable: whether our numbers may be set against the printed ones.
+        power: of its tests at the smallest detectable difference.
+        comparable: whether this run's numbers may be set against the printed ones.
     """
 
     key: str
@@ -93,6 +94,7 @@ class ReportTable:
     seeds: tuple[int, ...]
     decimals: int
     level: float
+    power: float
     comparable: bool
     sets: tuple[ComparedSet, ...] = ()
     notes: tuple[str, ...] = ()

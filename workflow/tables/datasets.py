@@ -68,6 +68,7 @@ def build_dataset_table(
         seeds=(),
         decimals=config.statistics.decimals,
         level=config.statistics.level,
+        power=config.statistics.power,
         comparable=not config.demo,
     )
 
@@ -75,7 +76,7 @@ def build_dataset_table(
 def facts(manifest: Mapping[str, Any] | None) -> dict[str, str]:
     """Number of volumes, native sizes (width × height), images for training and for testing.
 
-    Training counts the images that the paper trains on: ours for training and for validation.
+    Training counts the images that the paper trains on: this run's for training and for validation.
     Without a manifest every fact is `missing`.
     """
     if manifest is None:

@@ -44,7 +44,7 @@ def save(table: ReportTable, path: Path) -> None:
 
 
 def to_markdown(table: ReportTable) -> str:
-    """Pipe tables: ours ± SD, the printed value in brackets; below, the standings.
+    """Pipe tables: this run's mean ± SD, the printed value in brackets; below, the standings.
 
     Best in bold, second in italics. Markdown knows one header row, so the metric titles are the
     first row of the body.

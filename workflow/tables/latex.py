@@ -19,6 +19,8 @@ PACKAGES = ("booktabs", "xcolor", "graphicx")
 # So many lines of standings go on one page, below a caption and above notes; a block's heading and
 # the rule above it take two.
 LINES_ON_A_PAGE = 60
+# Letters in a heading of the standings that stays in one line.
+LONGEST_HEADING = 20
 # What pdflatex has no letter for, beyond these, is written as its number.
 _LETTERS = 0x17F
 _SPECIAL = {
@@ -41,13 +43,14 @@ _SPECIAL = {
     "×": r"$\times$",
     "–": "--",
     "τ": r"$\tau$",
+    "≥": r"$\geq$",
     ALIKE: r"$\approx$",
     MINUS: "$-$",
 }
 
 
 def to_latex(table: ReportTable) -> str:
-    """A `table*` whose rows have the printed values, small and grey, below ours.
+    """A `table*` whose rows have the printed values, small and grey, below this run's.
 
     Below it come the standings, as `table*` of their own. What is wider than the text is scaled.
     """
@@ -132,13 +135,13 @@ def _heading(title: str, width: int, first: bool) -> list[str]:
 def _row(laid: LaidRow, table: ReportTable) -> list[str]:
     cells = [show(cell, table) for cell in laid.row.cells]
     stub = [escape(laid.title) if laid.span else "", *map(escape, laid.row.stub)]
-    lines = [_line([*stub, *(_ours(words, table) for words in cells)])]
+    lines = [_line([*stub, *(_this_run(words, table) for words in cells)])]
     if any(words.printed or words.remark for words in cells):
         lines.append(_line([*[""] * len(stub), *(_below(words) for words in cells)]))
     return [*lines, r"\addlinespace[2pt]"]
 
 
-def _ours(words: Shown, table: ReportTable) -> str:
+def _this_run(words: Shown, table: ReportTable) -> str:
     text = escape(words.text)
     if words.mark == "best":
         text = rf"\textcolor{{red}}{{{text}}}" if table.mark == "color" else rf"\textbf{{{text}}}"
@@ -163,7 +166,7 @@ def _below(words: Shown) -> str:
 def _standings(table: ReportTable) -> list[str]:
     """As many floats as the standings fill pages; a block stays whole."""
     headings, lines = standings.headings(table), []
-    head = _line(["Method", *map(escape, headings)])
+    head = _line(["Method", *map(_stacked, headings)])
     pages: list[list[standings.Block]] = []
     left = 0
     for block in standings.blocks(table):
@@ -183,6 +186,16 @@ def _standings(table: ReportTable) -> list[str]:
             body += [_line([escape(line.title), *map(escape, line.texts)]) for line in block.lines]
         lines += _float(table, caption, r"\scriptsize", "l" + "c" * len(headings), body, notes)
     return lines
+
+
+def _stacked(heading: str) -> str:
+    """A long heading in two lines, broken near its middle, so that it does not widen the table."""
+    middle = len(heading) / 2
+    breaks = [at for at, letter in enumerate(heading) if letter == " "]
+    if len(heading) <= LONGEST_HEADING or not breaks:
+        return escape(heading)
+    at = min(breaks, key=lambda place: abs(place - middle))
+    return rf"\shortstack{{{escape(heading[:at])} \\ {escape(heading[at + 1 :])}}}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import ComparedSet, ReportTable
-from workflow.tables.text import places_of, show, signed
+from workflow.tables.text import NO_DIFFERENCES, places_of, show, signed
 
-NOT_RESOLVABLE = "not resolvable with this design"
-# In place of a detectable difference that is larger than a difference can be.
+# In place of a smallest detectable difference that is larger than a difference can be.
 NOTHING_DETECTABLE = "none"
 
 
@@ -24,7 +23,7 @@ class Line(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The methods of a compared set, the best first; the title says so if none are told apart."""
+    """The methods of a compared set, the best first; the title says if no two of them differ."""
 
     title: str
     lines: list[Line]
@@ -33,9 +32,10 @@ class Block(NamedTuple):
 def headings(table: ReportTable) -> tuple[str, ...]:
     """What the texts of each line are; the last two only where the paper prints numbers."""
     level = f"{100 * table.level:.3g} %"
-    ours = ("Place", "Ours", f"{level} interval", "Seeds")
-    tests = ("Less the best other", f"{level} interval", "p (Holm)", "Detectable")
-    return (*ours, *tests, *(("Printed", "Verdict") if _printed(table) else ()))
+    own = ("Place", "This run", f"{level} interval", "Seeds")
+    detectable = f"Smallest detectable difference ({_power(table)})"
+    tests = ("Difference to best other", f"{level} interval", "p (Holm)", detectable)
+    return (*own, *tests, *(("Paper", "Verdict") if _printed(table) else ()))
 
 
 def blocks(table: ReportTable) -> list[Block]:
@@ -49,18 +49,24 @@ def notes(table: ReportTable) -> list[str]:
     lines = [
         "Place: by the mean, and in brackets the places that the tests leave open. Intervals are "
         "over seeds and groups (volumes, or images where each stands for itself).",
-        "Less the best other: ours less that of the best other method of the block, with an "
-        "interval for this difference alone; p is corrected for all tests of the table, so it can "
-        "be large where the interval leaves out 0. Detectable: the true difference that a single "
-        "test finds with the power asked for; none where that is more than 100 points.",
+        "Difference to best other: the mean minus that of the best other method of the block, with "
+        "an interval for this difference alone; p is corrected for all tests of the table, so it "
+        "can be large where the interval leaves out 0. Smallest detectable difference: the true "
+        f"difference that a single test finds with {_power(table)}; none where that is more than "
+        "100 points.",
     ]
     if _printed(table):
-        lines.append("Verdict: whether our interval, the first one, agrees with the printed value.")
+        lines.append("Verdict: whether the first interval agrees with the paper's value.")
     remarks = [note for cell in cells if cell.estimate for note in cell.estimate.notes]
     for remark in dict.fromkeys(remarks):
         found = f"{remarks.count(remark)} of {len(cells)} intervals"
         lines.append(f"{remark[0].upper()}{remark[1:]} ({found}).")
     return lines
+
+
+def _power(table: ReportTable) -> str:
+    """`80 % power`."""
+    return f"{100 * table.power:.3g} % power"
 
 
 def _block(table: ReportTable, one: ComparedSet) -> Block:
@@ -74,7 +80,7 @@ def _block(table: ReportTable, one: ComparedSet) -> Block:
     groups = next((f"{cell.groups} groups" for cell in standing.values() if cell.groups), "")
     title = ", ".join(filter(None, (one.heading, one.title, groups)))
     if not one.resolvable:
-        title += f": {NOT_RESOLVABLE}"
+        title += f": {NO_DIFFERENCES}"
     return Block(title, [Line(table.rows[i].title, _texts(table, standing[i])) for i in order])
 
 

@@ -14,6 +14,7 @@ from workflow.tables.content import FactCell, ReportTable, TableRow
 MINUS = "\N{MINUS SIGN}"
 ALIKE = "\N{ALMOST EQUAL TO}"
 BELOW = "below control"
+NO_DIFFERENCES = "no significant differences (too few seeds or volumes)"
 # Facts of training runs have units of many sizes: this many digits say enough of each.
 DIGITS = 3
 
@@ -22,14 +23,14 @@ class Shown(NamedTuple):
     """A cell in words.
 
     Attributes:
-        text: our value, or why there is none.
+        text: this run's value, or why there is none.
         spread: SD over seeds, or empty.
         place: its rank in a table of rules, or empty.
         remark: how many of the expected seeds gave a number, where not all did; and that a
             control does as well.
         detail: which seeds did not, and why.
         printed: the paper's number, or empty.
-        difference: ours minus printed with its sign, or empty where they are not comparable.
+        difference: this run minus paper with its sign, or empty where they are not comparable.
         mark: best or second best.
         alike: whether the tests leave open that it is the best, which it is not.
     """
@@ -146,14 +147,16 @@ def footnotes(table: ReportTable) -> list[str]:
     if any(cell.alike for cell in cells):
         alpha = f"{100 * (1 - table.level):.3g} %"
         lines.append(
-            f"{ALIKE}: not told apart from the best of its column, by differences paired by group "
-            f"and seed, tested at {alpha} with Holm's correction over the whole table."
+            f"{ALIKE}: not significantly different from the best of its column, by differences "
+            f"paired by group and seed, tested at {alpha} with Holm's correction over the whole "
+            "table."
         )
     lines += unresolved(table)
     if any(cell.below for cell in cells):
         lines.append(
             f"{BELOW}: a control that knows nothing of the images scores as well (by DSC, or by "
-            "sensitivity + specificity); such a number is not marked, tested or judged."
+            "Youden index, sensitivity + specificity − 100); such a number is not marked, tested "
+            "or judged."
         )
     if any(cell.missing or cell.undefined for cell in cells):
         lines.append("k of n: only k of the n expected seeds gave a number.")
@@ -168,18 +171,18 @@ def footnotes(table: ReportTable) -> list[str]:
 
 
 def unresolved(table: ReportTable) -> list[str]:
-    """Where no two methods can be told apart, in one sentence; nothing where there is no test."""
+    """Where no two methods differ significantly, in a sentence; nothing where there is no test."""
     tested = [one for one in table.sets if one.resolvable is not None]
     alike = [one for one in tested if not one.resolvable]
     if not alike:
         return []
     if alike == tested:
-        return ["Not resolvable with this design: no two methods of any column are told apart."]
+        return [f"{NO_DIFFERENCES.capitalize()} in any column."]
     columns = [
         f"{heading} {', '.join(one.title for one in members)}".strip()
         for heading, members in groupby(alike, key=lambda one: one.heading)
     ]
-    return [f"Not resolvable with this design, no two methods told apart: {'; '.join(columns)}."]
+    return [f"{NO_DIFFERENCES.capitalize()}: {'; '.join(columns)}."]
 
 
 def _meaning(table: ReportTable) -> str:

@@ -11,7 +11,7 @@ from workflow.tables.content import FactCell, ReportTable, TableRow
 
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
 # Column -> its type in parquet. `low` and `high` are the interval of `mean`; the columns on the
-# best other method of the compared set are those of this one's mean less its, on common seeds.
+# best other method of the compared set are those of this one's mean minus its, on common seeds.
 RESULT_COLUMNS = {
     **dict.fromkeys(("table", "group", "row", "machine", "setup", "columns"), _TEXT),
     **dict.fromkeys(("dataset", "method", "metric", "class_or_rule", "state"), _TEXT),
@@ -26,11 +26,11 @@ RESULT_COLUMNS = {
     "may_be_best": pa.bool_(),
     "best_other": _TEXT,
     **dict.fromkeys(("to_best_other", "to_best_other_low", "to_best_other_high"), _NUMBER),
-    **dict.fromkeys(("p", "detectable"), _NUMBER),
+    **dict.fromkeys(("p", "smallest_detectable_difference"), _NUMBER),
     **dict.fromkeys(("preset", "notice"), _TEXT),
 }
 FACT_COLUMNS: dict[str, pa.DataType] = dict.fromkeys(
-    ("table", "row", "dataset", "fact", "ours", "printed", "preset", "notice"), _TEXT
+    ("table", "row", "dataset", "fact", "this_run", "printed", "preset", "notice"), _TEXT
 )
 
 
@@ -72,7 +72,7 @@ def _records(table: ReportTable) -> list[dict[str, Any]]:
 
 def _record(row: TableRow, cell: ResultCell | FactCell) -> dict[str, Any]:
     if isinstance(cell, FactCell):
-        facts = {"fact": cell.fact, "ours": cell.text, "printed": cell.printed}
+        facts = {"fact": cell.fact, "this_run": cell.text, "printed": cell.printed}
         return {**facts, "metric": cell.fact, "state": "fact", "mean": cell.value}
     return {
         "group": row.group,
@@ -129,7 +129,7 @@ def _comparison(cell: ResultCell) -> dict[str, Any]:
             "to_best_other": difference.value,
             "to_best_other_low": difference.low,
             "to_best_other_high": difference.high,
-            "detectable": difference.detectable,
+            "smallest_detectable_difference": difference.detectable,
         }
     return found
 

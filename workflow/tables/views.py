@@ -1,6 +1,6 @@
-"""What the report's table pages can show of a cell: ours, printed, their difference, the interval.
+"""What the report's table pages can show of a cell: this run, paper, difference, interval.
 
-The table files show ours with the printed value below it. A page holds all four, and lets the
+The table files show this run's value with the paper's below it. A page holds all four, and lets the
 reader choose; each has its own number to sort by, and its own marks.
 """
 
@@ -30,20 +30,21 @@ class View(NamedTuple):
 def views(table: ReportTable) -> list[View]:
     """The ways to show a table; those that no cell has anything for are left out."""
     words = [show(cell, table) for row in table.rows for cell in row.cells]
-    by = " Best and second best by our means." if table.mark == "color" else ""
-    by = by or (" Best by our means." if table.mark == "bold" else "")
-    printed = by.replace("our means", "the printed values")
+    by = " Best and second best by this run's means." if table.mark == "color" else ""
+    by = by or (" Best by this run's means." if table.mark == "bold" else "")
+    printed = by.replace("this run's means", "the printed values")
     spread = "" if table.kind == "datasets" else ", mean ± SD over seeds"
-    found = [View("all", "Side by side", f"Ours, and below it the printed value in brackets.{by}")]
-    found.append(View("ours", "Ours", f"Ours{spread}.{by}"))
+    beside = f"This run, and below it the value of the paper in brackets.{by}"
+    found = [View("all", "Side by side", beside)]
+    found.append(View("run", "This run", f"This run{spread}.{by}"))
     if any(said.printed for said in words):
-        found.append(View("printed", "Printed", f"As the paper prints it.{printed}"))
+        found.append(View("printed", "Paper", f"As the paper prints it.{printed}"))
     if any(said.difference for said in words):
-        note = "Ours less the printed value, in percentage points; nothing is marked."
+        note = "This run minus paper, in percentage points; nothing is marked."
         found.append(View("difference", "Difference", note))
     if any(interval(cell, table) for row in table.rows for cell in row.cells):
         level = f"{100 * table.level:.3g} % interval"
-        note = f"{level} of our mean, over seeds and groups; sorted by its lower end.{by}"
+        note = f"{level} of this run's mean, over seeds and groups; sorted by its lower end.{by}"
         found.append(View("interval", "Interval", note))
     return found
 
@@ -67,16 +68,16 @@ def sort_numbers(cell: ResultCell | FactCell, table: ReportTable) -> dict[str, f
     """View -> the number that a cell is sorted by in it, unrounded; without those it lacks."""
     low = None
     if isinstance(cell, FactCell):
-        ours, difference = cell.value, None
+        own, difference = cell.value, None
     else:
-        ours, difference = cell.mean, cell.difference if table.comparable else None
+        own, difference = cell.mean, cell.difference if table.comparable else None
         low = cell.estimate.low if cell.estimate else None
-    numbers = {"ours": ours, "printed": _number(cell), "difference": difference, "interval": low}
+    numbers = {"run": own, "printed": _number(cell), "difference": difference, "interval": low}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
 def printed_marks(table: ReportTable, definition: Table) -> Marks:
-    """Which printed values are best and second best, compared as the table compares ours."""
+    """Which printed values are best and second best, compared as the table compares this run's."""
     columns = [(span.title, title) for span in table.spans for title in span.columns]
     names = MARKS.get(definition.mark, ())
     found: dict[tuple[int, int], Mark] = {}

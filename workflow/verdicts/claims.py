@@ -1,4 +1,4 @@
-"""A verdict on each claim of the paper's text, from our own results.
+"""A verdict on each claim of the paper's text, from this run's own results.
 
 A claim is a set of comparisons, each of one data set and metric (`auditing.claims`). A side of a
 comparison is a set of methods that its best one represents: "our method" is the better of its two
@@ -18,8 +18,8 @@ most. Where neither is so, a claim is not testable if any comparison is not, els
 
 For a claim that states a margin this is about the direction; the margin itself is held against the
 difference of the sides' best as a printed number is, and that is told beside it. A claim that
-states a value holds where the value is reproduced, does not hold where ours differs, and is not
-resolvable where ours is within noise. Claims about the data are no matter of results.
+states a value holds where the value is reproduced, does not hold where this run differs, and is not
+resolvable where this run is within noise. Claims about the data are no matter of results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,25 +49,25 @@ _OF_VALUES: dict[Verdict, ClaimWord] = {
 
 @dataclass(frozen=True)
 class ComparisonVerdict:
-    """A comparison of a claim, made with our results.
+    """A comparison of a claim, made with this run's results.
 
     Attributes:
         comparison: what is compared.
         left: the method with the highest mean of the left side; None where none has one.
         right: of the right side, likewise; None also for a claim that states a value.
-        ours: left less right, or for a claim that states a value, left; None where not both are
-            there.
+        measured: left minus right, or for a claim that states a value, left; None where not both
+            are there.
         beaten: how many methods of the right side `left` beats.
         of: how many there are.
         verdict: on this comparison.
-        stated: of a claim that states a margin, how `ours` stands to it; None for others.
+        stated: of a claim that states a margin, how `measured` stands to it; None for others.
         remark: which runs are missing, and why.
     """
 
     comparison: Comparison
     left: str | None
     right: str | None
-    ours: Difference | Estimate | None
+    measured: Difference | Estimate | None
     beaten: int
     of: int
     verdict: ClaimWord
@@ -80,7 +80,7 @@ class ClaimVerdict:
     """A claim of the text.
 
     Attributes:
-        verdict: by our results.
+        verdict: by this run's results.
         audit: what the printed cells say of it: agrees, contradicted or unchecked.
         comparisons: those whose left side has a method in this configuration's tables.
     """
@@ -146,8 +146,9 @@ def _compare(
     stated: Verdict | None = None
     won = 0
     if claim.kind == "value":
-        ours = results.estimates.get((Run(comparison.dataset, best_left or ""), comparison.metric))
-        word = _OF_VALUES[_against(ours, comparison, results.design)]
+        run = Run(comparison.dataset, best_left or "")
+        measured = results.estimates.get((run, comparison.metric))
+        word = _OF_VALUES[_against(measured, comparison, results.design)]
     else:
         column = {
             method: results.ratios[run][comparison.metric]
@@ -161,15 +162,15 @@ def _compare(
             for pair, found in differences(column, results.design, of=method).items()
         }
         word = decide(pairs, left, right, results.design, count)
-        ours = pairs.get((best_left or "", best_right or ""))
+        measured = pairs.get((best_left or "", best_right or ""))
         won = beaten(pairs, best_left or "", right, levels(left, right, results.design, count)[0])
         if comparison.stated is not None:
-            stated = _against(ours, comparison, results.design)
+            stated = _against(measured, comparison, results.design)
     return ComparisonVerdict(
         comparison=comparison,
         left=best_left,
         right=best_right,
-        ours=ours,
+        measured=measured,
         beaten=won,
         of=len(right),
         verdict=DEMO if config.demo else word,
@@ -228,7 +229,7 @@ def beaten(
         method: that may be better.
         others: that it is compared with.
         level: of each test.
-        sign: -1 where `pairs` has the others less the method.
+        sign: -1 where `pairs` has the others minus the method.
     """
     tested = (found for other in others if (found := pairs.get((method, other))) is not None)
     return sum(d.p is not None and d.p < level and sign * d.value > 0 for d in tested)
@@ -246,7 +247,7 @@ def _printed(claim: Claim, comparison: Comparison, side: Sequence[str]) -> tuple
 
 
 def _best(results: Results, comparison: Comparison, side: Sequence[str]) -> str | None:
-    """The method of a side with our highest mean."""
+    """The method of a side with this run's highest mean."""
     estimates = {
         method: found
         for method in side
@@ -255,7 +256,9 @@ def _best(results: Results, comparison: Comparison, side: Sequence[str]) -> str 
     return max(estimates, key=lambda method: estimates[method].value, default=None)
 
 
-def _against(ours: Difference | Estimate | None, comparison: Comparison, design: Design) -> Verdict:
-    """How ours stands to the number that a claim states."""
+def _against(
+    measured: Difference | Estimate | None, comparison: Comparison, design: Design
+) -> Verdict:
+    """How this run's number stands to the one that a claim states."""
     number = printed(comparison.stated or "")
-    return verdict(ours, float(number.value), design, number.decimals)
+    return verdict(measured, float(number.value), design, number.decimals)

@@ -1,4 +1,4 @@
-"""What our results say of all that the paper prints: values, claims, rankings, and the audit.
+"""What this run says of all that the paper prints: values, claims, rankings, and the audit.
 
 On phantom data every verdict reads `demo` and asserts nothing.
 """
@@ -26,7 +26,7 @@ class Verdicts:
         values: of printed numbers, table by table.
         claims: of the text's claims, in its order.
         rankings: of printed rankings, table by table.
-        audit: of the printed tables by themselves; it looks at no result of ours.
+        audit: of the printed tables by themselves; it looks at no result of this run.
         notices: the warnings that hold for the runs behind the verdicts.
         level: of the intervals.
         margin: of equivalence, in points.

@@ -1,6 +1,6 @@
 """Command line of the verdicts: `python -m workflow.verdicts.make CONFIG`.
 
-CONFIG is the resolved configuration as JSON. Writes what our results say of each number, claim and
+CONFIG is the resolved configuration as JSON. Writes what this run says of each number, claim and
 ranking that the paper prints, and the audit of the printed tables, each as CSV and Markdown.
 Imports neither torch nor matplotlib.
 """

@@ -1,10 +1,10 @@
-"""Whether the paper's rankings survive: Kendall's tau-b between the printed order and ours.
+"""Whether the paper's rankings survive: Kendall's tau-b between the printed order and this run's.
 
 One ranking for each column of a table, among the rows that the table compares: the whole column, or
 a block of it as `compare_within` says. A ranking survives if the interval of tau lies above 0, so
-that our order agrees with the printed one beyond chance; it is reversed if the interval lies below
-0, and not resolvable if it holds 0, or if no two methods of the column can be told apart. Methods
-without a result are left out and named; with fewer than two left there is nothing to test.
+that this run's order agrees with the printed one beyond chance; it is reversed if the interval lies
+below 0, and not resolvable if it holds 0, or if no two methods of the column differ significantly.
+Methods without a result are left out and named; with fewer than two left there is nothing to test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,11 +44,11 @@ class Block:
 
 @dataclass(frozen=True)
 class RankingVerdict:
-    """A printed ranking and ours.
+    """A printed ranking and this run's.
 
     Attributes:
         printed: the block's methods in the printed order, the best first.
-        ours: those with a result in our order.
+        measured: those with a result, in this run's order.
         agreement: of the two; None where there is none, and on phantom data.
         verdict: whether the printed ranking survives.
         remark: which methods are missing, and why.
@@ -56,7 +56,7 @@ class RankingVerdict:
 
     block: Block
     printed: tuple[str, ...]
-    ours: tuple[str, ...]
+    measured: tuple[str, ...]
     agreement: Agreement | None
     verdict: RankingWord
     remark: str
@@ -112,7 +112,7 @@ def _verdict(
     return RankingVerdict(
         block=block,
         printed=tuple(sorted(numbers, key=lambda method: -numbers[method])),
-        ours=tuple(sorted(means, key=lambda method: -means[method])),
+        measured=tuple(sorted(means, key=lambda method: -means[method])),
         agreement=found,
         verdict=word,
         remark="; ".join(filter(None, (reason, lacking))),
@@ -127,4 +127,4 @@ def _judge(found: Agreement | None, present: int, resolvable: bool) -> tuple[Ran
         return "survives", ""
     if found.high < 0:
         return "reversed", ""
-    return "not resolvable", "" if resolvable else "no two of the methods can be told apart"
+    return "not resolvable", "" if resolvable else "no two of the methods differ significantly"

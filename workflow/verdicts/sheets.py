@@ -26,7 +26,7 @@ ORDER = {
 
 
 # Columns that hold text of any length.
-PROSE = {"Claim", "Comparisons", "The paper's order", "Our order", "Remark"}
+PROSE = {"Claim", "Comparisons", "The paper's order", "This run's order", "Remark"}
 
 
 class Line(NamedTuple):
@@ -73,15 +73,15 @@ def sheets(config: Config, verdicts: Verdicts) -> list[Sheet]:
             "Printed values",
             (
                 f"Of the {len(printed_results())} values that the paper prints, "
-                f"{len(verdicts.values)} are in this run's tables. Ours: mean over seeds, in per "
-                f"cent, with its {level} interval over seeds and groups; difference: ours less "
-                "printed.",
+                f"{len(verdicts.values)} are in this run's tables. This run: mean over seeds, in "
+                f"per cent, with its {level} interval over seeds and groups. Difference: this run "
+                "minus paper.",
                 f"reproduced: the interval lies within ±{margin} of the printed value. "
                 "within noise: it holds the printed value, and others beyond that margin. differs: "
                 "neither. not testable: there is no interval.",
             ),
-            ("Data set", "Method", "Metric", "Printed", "Ours", "Interval", "Difference", "Verdict",
-             "Remark"),
+            ("Data set", "Method", "Metric", "Paper", "This run", "Interval", "Difference",
+             "Verdict", "Remark"),
             _grouped((table_name(v.key.table), words.value(v)) for v in verdicts.values),
         ),
         _sheet(
@@ -89,15 +89,15 @@ def sheets(config: Config, verdicts: Verdicts) -> list[Sheet]:
             "claims",
             "Claims of the text",
             (
-                "Each comparison: the best method of one side less the best of the other, on their "
-                f"common seeds, in points, with its {level} interval.",
+                "Each comparison: the best method of one side minus the best of the other, on "
+                f"their common seeds, in points, with its {level} interval.",
                 "holds: in every comparison, a method that the claim is about beats all those it "
                 "is compared with. does not hold: in some comparison, one of those beats all that "
                 "the claim is about. not resolvable: neither; this design cannot tell. not "
                 "testable: runs are missing. The tests are corrected for the number of methods "
                 "and comparisons, the intervals are not. A stated value or margin has the same "
                 "verdicts as a printed value.",
-                "Audit: what the paper's own tables say of the claim, whatever our results are.",
+                "Audit: what the paper's own tables say of the claim, whatever this run finds.",
             ),
             ("Claim", "Verdict", "Audit", "Comparisons", "Remark"),
             _grouped((f"Section {v.claim.section}", words.claim(v)) for v in verdicts.claims),
@@ -107,13 +107,13 @@ def sheets(config: Config, verdicts: Verdicts) -> list[Sheet]:
             "rankings",
             "Rankings",
             (
-                f"Kendall's τ between the printed order of a column and ours, with its {level} "
-                "interval: 1 is the same order, -1 the opposite.",
+                f"Kendall's τ between the printed order of a column and this run's, with its "
+                f"{level} interval: 1 is the same order, -1 the opposite.",
                 "survives: the interval lies above 0. reversed: below 0. not resolvable: it holds "
-                "0, or no two methods can be told apart. not testable: there are no two orders.",
+                "0, or no two methods differ significantly. not testable: there are no two orders.",
             ),
-            ("Column", "Methods", "τ", "Interval", "Verdict", "The paper's order", "Our order",
-             "Remark"),
+            ("Column", "Methods", "τ", "Interval", "Verdict", "The paper's order",
+             "This run's order", "Remark"),
             _grouped((table_name(v.block.table), words.ranking(v)) for v in verdicts.rankings),
         ),
     ]  # fmt: skip
@@ -147,15 +147,15 @@ class _Words:
 
     def value(self, found: ValueVerdict) -> Line:
         estimate = found.estimate
-        ours = "-" if estimate is None else f"{estimate.value:.{self.places}f}"
+        mean = "-" if estimate is None else f"{estimate.value:.{self.places}f}"
         if estimate is not None and estimate.n < found.expected:
-            ours += f" ({estimate.n} of {found.expected})"
+            mean += f" ({estimate.n} of {found.expected})"
         cells = (
             self.dataset(found.key.dataset),
             method_title(self.config, found.key.method),
             title_of(found.key.metric),
             found.printed,
-            ours,
+            mean,
             self.interval(estimate),
             signed(found.difference, self.places),
             found.verdict,
@@ -179,13 +179,12 @@ class _Words:
         text = f"{self.dataset(what.dataset)}, {title_of(what.metric)}: "
         names = [method_title(self.config, name) for name in (found.left, found.right) if name]
         text += f" {MINUS} ".join(names) or "no result"
-        if found.ours is not None:
+        if found.measured is not None:
             places = self.places
-            ours = found.ours.value
-            number = (
-                signed(ours, places) if isinstance(found.ours, Difference) else f"{ours:.{places}f}"
-            )
-            text += f" = {number} {self.interval(found.ours)}".rstrip()
+            value = found.measured.value
+            signs = isinstance(found.measured, Difference)
+            number = signed(value, places) if signs else f"{value:.{places}f}"
+            text += f" = {number} {self.interval(found.measured)}".rstrip()
         if found.verdict != DEMO:
             text += f", {found.verdict}"
             if found.verdict != "holds" and found.of > 1:
@@ -200,12 +199,12 @@ class _Words:
         agreement = found.agreement
         cells = (
             self.block(found.block),
-            f"{len(found.ours)} of {len(found.printed)}",
+            f"{len(found.measured)} of {len(found.printed)}",
             "" if agreement is None else _minus(f"{agreement.tau:.2f}"),
             "" if agreement is None else _interval(agreement.low, agreement.high, 2),
             found.verdict,
             self.order(found.printed),
-            self.order(found.ours),
+            self.order(found.measured),
             found.remark,
         )
         return Line(tuple((cell,) for cell in cells), found.verdict)

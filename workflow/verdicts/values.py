@@ -1,4 +1,4 @@
-"""A verdict on each printed number: does our interval say the same?
+"""A verdict on each printed number: does this run's interval say the same?
 
 `workflow.metrics.statistics.verdict` decides, from the interval over seeds and groups and the
 margin of the configuration. A number without an interval is not testable, and why is said.
@@ -23,13 +23,13 @@ DEMO: Final = "demo"
 
 @dataclass(frozen=True)
 class ValueVerdict:
-    """A printed number and ours.
+    """A printed number and this run's.
 
     Attributes:
         printed: as printed.
-        estimate: ours; None where no seed gave a number.
+        estimate: this run's; None where no seed gave a number.
         expected: how many seeds the configuration asks for.
-        verdict: what ours says of the printed number.
+        verdict: what this run says of the printed number.
         remark: which seeds are missing and why, and what the interval stands on.
     """
 
@@ -42,12 +42,12 @@ class ValueVerdict:
 
     @property
     def run(self) -> Run:
-        """The run behind our number."""
+        """The run behind this number."""
         return Run(self.key.dataset, self.key.method)
 
     @property
     def difference(self) -> float | None:
-        """Ours less the printed number, in points; None where they are not comparable."""
+        """This run minus paper, in points; None where they are not comparable."""
         if self.estimate is None or self.verdict == DEMO:
             return None
         return self.estimate.value - float(self.printed)

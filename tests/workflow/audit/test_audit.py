@@ -79,7 +79,7 @@ def report(paper):
 
 def corrections(report, position):
     return {
-        c.place: (c.nearest, c.low, c.high, c.slip) for c in report.findings[position].corrections
+        c.place: (c.nearest, c.low, c.high, c.typo) for c in report.findings[position].corrections
     }
 
 
@@ -236,7 +236,10 @@ def test_every_format_tells_every_finding(report, said):
     assert texts["md"].count("\n13. **Inconsistent") == 1
     lines = list(csv.DictReader(io.StringIO(texts["csv"])))
     assert [line["text"] for line in lines] == [finding.text for finding in report.findings]
-    assert "82.4 instead of 83.2 (82.3 to 82.4; 82.3 is one slip" in lines[3]["corrections"]
+    assert (
+        "82.4 instead of 83.2 (any value from 82.3 to 82.4 is consistent; 82.3: two digits swapped"
+        in lines[3]["corrections"]
+    )
     content = json.loads(texts["json"])
     assert [finding["kind"] for finding in content["findings"]] == [row[0] for row in EXPECTED]
     assert content["claims"]["dfe-par-topcon-gain"] == "agrees"

@@ -41,7 +41,13 @@ def test_panels_hold_image_reference_and_each_method(tree):
     drawn = figure(tree, "5")
     assert len(drawn.axes) == 2 * 5
     shown, columns = " ".join(texts(drawn)), texts(drawn)
-    assert {"Image", "Ground truth", "UNet++", "Ours - Seq.", "Ours - Par."} <= set(columns)
+    assert {
+        "Image",
+        "Ground truth",
+        "UNet++",
+        "ResFormer (sequential)",
+        "ResFormer (parallel)",
+    } <= set(columns)
     assert "Cirrus" in columns
     folder = paths.prepared(tree, "retouch_cirrus") / "test"
     images, truth = np.load(folder / "images.npy"), np.load(folder / "masks.npy")

@@ -61,8 +61,8 @@ def small_raw(**changes):
 
     both = ("segmentation", "classification")
     raw["methods"] = {
-        "resformer_seq": method("Ours - Seq.", *both),
-        "resformer_par": method("Ours - Par.", *both),
+        "resformer_seq": method("ResFormer (sequential)", *both),
+        "resformer_par": method("ResFormer (parallel)", *both),
         "unetpp": method("UNet++", "segmentation"),
         "vit": method("ViT", "classification"),
     }

@@ -47,7 +47,7 @@ def pages(tmp_path_factory):
 def test_failures_come_before_what_is_missing_and_before_results(pages):
     text = said(pages["index.html"])
     assert "Missing or in doubt: 11, of which failed: 1" in text
-    failed = text.index("Ours - Par. on Cirrus, seed 1: failed: the loss is not finite")
+    failed = text.index("ResFormer (parallel) on Cirrus, seed 1: failed: the loss is not finite")
     missing = text.index("ViT on ISIC 2017, seed 1: no finished training run")
     assert failed < missing < text.index("What was run") < text.index("What it says of the paper")
 
@@ -55,7 +55,10 @@ def test_failures_come_before_what_is_missing_and_before_results(pages):
 def test_it_says_what_was_run(pages):
     text = said(pages["index.html"])
     assert "Preset everything" in text
-    assert "multi-task: Ours - Seq., Ours - Par.; segmentation only: UNet++" in text
+    assert (
+        "multi-task: ResFormer (sequential), ResFormer (parallel); segmentation only: UNet++"
+        in text
+    )
     assert "Hardware a processor, float32 (13 runs, 6.5 h)" in text
     assert "13 of 14" not in text, "one of those that were trained failed"
 
@@ -65,7 +68,7 @@ def test_the_plot_of_printed_values_is_on_it(pages):
     assert "figures/published.png" in page.loads
     assert "figures.html#plot-published" in page.links
     alts = [image["alt"] for image in page.images]
-    wanted = "Ours against printed values: 2 methods on ISIC 2017, Cirrus."
+    wanted = "This run against the paper: 2 methods on ISIC 2017, Cirrus."
     assert any(alt.startswith(wanted) for alt in alts), alts
 
 

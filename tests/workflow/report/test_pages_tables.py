@@ -25,7 +25,7 @@ def choose(page, view):
 def test_views_show_their_numbers_and_nothing_else(table_iv):
     both = table_iv.evaluate(SEEN)
     assert any("[78.6]" in text for row in both for text in row)
-    choose(table_iv, "Printed")
+    choose(table_iv, "Paper")
     printed = table_iv.evaluate(SEEN)
     assert any("[78.6]" in text for row in printed for text in row)
     assert not any("±" in text for row in printed for text in row)
@@ -41,7 +41,7 @@ def test_views_show_their_numbers_and_nothing_else(table_iv):
 def test_sorting_follows_the_numbers_and_can_be_undone(table_iv):
     before = table_iv.evaluate(SEEN)
     heading = table_iv.locator("table[data-view] button.sort", has_text="JI")
-    numbers = "cells => cells.map(cell => cell.dataset.ours ?? null)"
+    numbers = "cells => cells.map(cell => cell.dataset.run ?? null)"
     for order, wanted in (("descending", True), ("ascending", False)):
         heading.focus()
         table_iv.keyboard.press("Enter")
@@ -60,7 +60,7 @@ def test_sorting_follows_the_numbers_and_can_be_undone(table_iv):
 
 
 def test_view_and_order_are_in_the_address(chromium, report, table_iv):
-    choose(table_iv, "Printed")
+    choose(table_iv, "Paper")
     table_iv.locator("table[data-view] button.sort", has_text="DSC").click()
     fragment = table_iv.url.partition("#")[2]
     assert fragment == "view=printed&sort=4&order=down"

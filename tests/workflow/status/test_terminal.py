@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from workflow.config.cells import Run
 from workflow.config.load import load_config
 from workflow.status.progress import Task
-from workflow.status.terminal import method_title, name_of, take_over
+from workflow.status.terminal import name_of, take_over
 
 TASKS = {
     0: Task("train_seed0_1", ("retouch_spectralis", "resformer_par"), 60.0, learns=True),
@@ -141,10 +141,11 @@ def test_a_group_on_a_cluster_counts_by_its_members(screen):
 
 def test_names_of_methods_and_jobs():
     config = load_config(overrides={"preset": "smoke"})
-    assert method_title(config, "resformer_seq") == "ResFormer (sequential)"
-    assert method_title(config, "resformer_par_no_dfe") == "ResFormer (parallel, w/o DFE)"
-    assert method_title(config, "unetpp") == "UNet++"
-    assert method_title(config, "control_shuffled") == "Shuffled labels"
+    titles = {key: method.title for key, method in config.methods.items()}
+    assert titles["resformer_seq"] == "ResFormer (sequential)"
+    assert titles["resformer_par_no_dfe"] == "ResFormer (parallel, w/o DFE)"
+    assert titles["unetpp"] == "UNet++"
+    assert titles["control_shuffled"] == "Shuffled labels"
     name = name_of(config)
     assert name(Task("table_IV", ())) == "table IV"
     assert name(Task("prepare", ("isic2017",))) == "prepare isic2017"

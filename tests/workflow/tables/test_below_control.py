@@ -128,7 +128,7 @@ def test_verdicts_name_the_reason(config, results):
     rankings = [v for v in ranking_verdicts(config, results) if v.block.table == "III"]
     assert rankings
     for verdict in rankings:
-        assert not LOST & set(verdict.ours)
+        assert not LOST & set(verdict.measured)
         assert BELOW in verdict.remark
 
 

@@ -106,7 +106,12 @@ def test_costs_are_what_runs_recorded(tree):
     ]
     assert show(cell, table).text == "29.2"
     assert show(cells["retouch_cirrus", "unetpp", "hours", None], table)[:2] == ("0.500", "")
-    assert [row.title for row in table.rows] == ["Ours - Seq.", "Ours - Par.", "UNet++", "ViT"]
+    assert [row.title for row in table.rows] == [
+        "ResFormer (sequential)",
+        "ResFormer (parallel)",
+        "UNet++",
+        "ViT",
+    ]
     assert all(row.setup == "unified, random" for row in table.rows)
 
 

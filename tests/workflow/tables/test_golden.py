@@ -17,7 +17,7 @@ from workflow.results.printed import printed_datasets, printed_results
 from workflow.tables import standings
 from workflow.tables.build import build_table
 from workflow.tables.formats import to_html, to_latex, to_markdown
-from workflow.tables.text import footnotes, number_text
+from workflow.tables.text import NO_DIFFERENCES, footnotes, number_text
 
 KEYS = ("II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 MARKS = {"r": "best", "b": "second", "*": "best", "": None}
@@ -171,15 +171,16 @@ def test_marks_read_from_the_paper_by_hand(made):
 
 def test_what_is_not_resolvable_is_named(made):
     # Both rows of Table VIII on Topcon, sequential, print a specificity of 98.5.
-    text = "Not resolvable with this design, no two methods told apart: "
+    text = "No significant differences (too few seeds or volumes): "
     assert f"{text}Sequential, Topcon, Classification Spe." in footnotes(made["VIII"])
     titles = [block.title for block in standings.blocks(made["VIII"])]
     assert titles[0] == "Sequential, Cirrus, Segmentation, JI, 4 groups"
-    marked = [title for title in titles if title.endswith(standings.NOT_RESOLVABLE)]
+    marked = [title for title in titles if title.endswith(NO_DIFFERENCES)]
     assert marked == [
-        "Sequential, Topcon, Classification, Spe, 4 groups: not resolvable with this design"
+        "Sequential, Topcon, Classification, Spe, 4 groups: "
+        "no significant differences (too few seeds or volumes)"
     ]
-    assert not any("Not resolvable" in note for note in footnotes(made["VI"]))
+    assert not any("No significant" in note for note in footnotes(made["VI"]))
 
 
 def test_table_I_as_printed():

@@ -36,7 +36,7 @@ MEANS = {
 
 
 def build(config):
-    """Table III with two leaders that cannot be told apart, and one method far behind."""
+    """Table III with two leaders that do not differ significantly, and one method far behind."""
     spread = np.linspace(-6, 6, 4)
     numbers = {}
     for i, run in enumerate(table_runs(config, "III")):
@@ -59,8 +59,8 @@ def test_the_best_comes_first_and_says_what_it_is_set_against(table):
     assert order[-1] == "Tang et al."
     heads = standings.headings(table)
     assert heads == (
-        "Place", "Ours", "95 % interval", "Seeds", "Less the best other", "95 % interval",
-        "p (Holm)", "Detectable", "Printed", "Verdict",
+        "Place", "This run", "95 % interval", "Seeds", "Difference to best other", "95 % interval",
+        "p (Holm)", "Smallest detectable difference (80 % power)", "Paper", "Verdict",
     )  # fmt: skip
     first, second, last = (dict(zip(heads, ji.lines[i].texts, strict=True)) for i in (0, 1, -1))
     cells = {row.title: row.cells[0] for row in table.rows}
@@ -71,22 +71,26 @@ def test_the_best_comes_first_and_says_what_it_is_set_against(table):
         f"{best.estimate.low:.1f} to {best.estimate.high:.1f}",
         "5 of 5",
     )
-    assert first["Less the best other"].removeprefix("+") == second["Less the best other"][1:]
+    assert (
+        first["Difference to best other"].removeprefix("+")
+        == second["Difference to best other"][1:]
+    )
     assert first["p (Holm)"] == second["p (Holm)"]
     assert last["Place"] == "6"
-    assert (last["p (Holm)"], last["Printed"], last["Verdict"]) == ("< 0.001", "69.1", "differs")
+    assert (last["p (Holm)"], last["Paper"], last["Verdict"]) == ("< 0.001", "69.1", "differs")
 
 
 def test_a_block_in_which_nothing_is_told_apart_says_so():
     config = paper_config(select={"datasets": ["retouch_cirrus"], "methods": ["he", "gende"]})
     flat = build(config)
     assert [block.title for block in standings.blocks(flat)] == [
-        f"Cirrus, {metric}, 4 groups: not resolvable with this design" for metric in ("JI", "DSC")
+        f"Cirrus, {metric}, 4 groups: no significant differences (too few seeds or volumes)"
+        for metric in ("JI", "DSC")
     ]
-    note = "Not resolvable with this design: no two methods of any column are told apart."
+    note = "No significant differences (too few seeds or volumes) in any column."
     for text in (to_markdown(flat), to_latex(flat), to_html(flat)):
         assert note in text
-        assert text.count("not resolvable with this design") == 2
+        assert text.count("no significant differences (too few seeds or volumes)") == 2
 
 
 def test_an_interval_that_leaves_nothing_out_is_not_written_as_one():
@@ -120,7 +124,9 @@ def test_the_second_mark_is_in_every_format_and_explained(table):
     assert {cell.run.method for cell in alike} >= {"resformer_seq"} or {
         cell.run.method for cell in alike
     } >= {"resformer_par"}
-    assert any(note.startswith("≈: not told apart from the best") for note in footnotes(table))
+    assert any(
+        note.startswith("≈: not significantly different from the best") for note in footnotes(table)
+    )
     assert to_html(table).count('class="alike"') == len(alike)
     assert to_latex(table).count(r"$^{\approx}$") == len(alike)
     body = [line for line in to_markdown(table).splitlines() if line.startswith("|")]
@@ -168,7 +174,7 @@ def test_csv_has_every_number_unrounded(table):
             "to_best_other_low": found.low,
             "to_best_other_high": found.high,
             "p": cell.versus.p,
-            "detectable": found.detectable,
+            "smallest_detectable_difference": found.detectable,
         }
         assert {name: float(line[name]) for name in expected} == expected
         assert line["verdict"] == cell.verdict
@@ -201,7 +207,7 @@ def test_parquet_of_cells_without_numbers_has_nulls(tmp_path):
     assert {record[name] for record in records for name in ("mean", "low", "p", "mark")} == {None}
     facts = to_arrow(build_dataset_table(config, "I", {}))
     assert facts.column_names == list(FACT_COLUMNS)
-    assert facts["ours"].to_pylist() == ["missing"] * 4
+    assert facts["this_run"].to_pylist() == ["missing"] * 4
 
 
 def test_every_format_of_the_rule_can_be_written(table, tmp_path):

@@ -26,7 +26,7 @@ class TestClaims:
         assert found.verdict == "holds"
         first, second = found.comparisons
         assert (first.left, first.right) == ("resformer_par", "gende")
-        assert first.ours.value == pytest.approx(3.1, abs=0.05)
+        assert first.measured.value == pytest.approx(3.1, abs=0.05)
         assert (first.stated, second.stated) == ("reproduced", "reproduced")
 
     def test_a_claim_fails_only_if_all_variants_are_beaten(self):

@@ -216,14 +216,14 @@ class TestRankings:
         numbers = self.printed()
         survives = ranking_of(self.column(numbers), "IV", "isic2017", "dsc")
         assert (survives.verdict, survives.agreement.tau) == ("survives", 1.0)
-        assert survives.printed == survives.ours
+        assert survives.printed == survives.measured
         turned = {m: 170.0 - value for m, value in numbers.items()}
         found = ranking_of(self.column(turned), "IV", "isic2017", "dsc")
         assert (found.verdict, found.agreement.tau) == ("reversed", -1.0)
         noisy = ranking_of(self.column(numbers, sd=20.0), "IV", "isic2017", "dsc")
         assert noisy.verdict == "not resolvable"
         assert noisy.agreement.low < 0 < noisy.agreement.high
-        assert "no two of the methods can be told apart" in noisy.remark
+        assert "no two of the methods differ significantly" in noisy.remark
 
     def test_what_is_missing_is_left_out_and_named(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -231,7 +231,7 @@ class TestRankings:
         del numbers["he"]
         found = ranking_of(self.column(numbers), "IV", "isic2017", "dsc")
         assert found.verdict == "survives"
-        assert (len(found.ours), len(found.printed)) == (5, 6)
+        assert (len(found.measured), len(found.printed)) == (5, 6)
         assert found.remark == "He et al.: not run"
         one = ranking_of(self.column({"he": 80.0}), "IV", "isic2017", "dsc")
         assert one.verdict == "not testable"

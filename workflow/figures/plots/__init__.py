@@ -37,9 +37,9 @@ class Plot(NamedTuple):
 
 PLOTS = {
     "published": Plot(
-        "Ours against printed values",
-        "Every number of Tables II–IX that was run: the printed value, and our mean over seeds "
-        "with its interval over seeds and groups. On the line both are equal.",
+        "This run against the paper",
+        "Every number of Tables II–IX that was run: the printed value, and this run's mean over "
+        "seeds with its interval over seeds and groups. On the line both are equal.",
         "printed",
     ),
     "seeds_segmentation": Plot(
@@ -54,27 +54,27 @@ PLOTS = {
     ),
     "ranking": Plot(
         "Rankings with ties",
-        "Methods in the order of their means. A bar joins methods of which no two can be told "
-        "apart, so an order within a bar means nothing.",
+        "Methods in the order of their means. A bar joins methods of which no two differ "
+        "significantly, so an order within a bar means nothing.",
         "methods",
     ),
     "ablation": Plot(
         "Effects of the network's parts",
-        "The whole network less the same network without a part, paired by seed and group, with "
+        "The whole network minus the same network without a part, paired by seed and group, with "
         "intervals. Right of the line the part helps.",
         "ablations",
     ),
     "efficiency_segmentation": Plot(
         "Computation against quality in segmentation",
-        "The FLOPs of one forward pass, and the mean over seeds. The line joins the methods that "
-        "no cheaper method equals.",
+        "The FLOPs of one forward pass, and the mean over seeds. The line is the Pareto front: "
+        "the methods that no cheaper method equals.",
         "segmentation",
         ("counts", "records"),
     ),
     "efficiency_classification": Plot(
         "Computation against quality in classification",
-        "The FLOPs of one forward pass, and the mean over seeds. The line joins the methods that "
-        "no cheaper method equals.",
+        "The FLOPs of one forward pass, and the mean over seeds. The line is the Pareto front: "
+        "the methods that no cheaper method equals.",
         "classification",
         ("counts", "records"),
     ),

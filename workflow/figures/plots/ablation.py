@@ -1,6 +1,6 @@
-"""Effects of the network's parts: the whole less the same without a part, paired by seed and group.
+"""Effects of the network's parts: the whole minus the same without a part, by seed and group.
 
-Tests are those of the tables, so a filled marker here is a pair that its table tells apart.
+Tests are those of the tables, so a filled marker is a pair that differs significantly in its table.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,10 @@ from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
 from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
+from workflow.tables.text import MINUS
 
 # Inches: a line, the names of lines, between panels, above and below a row of panels.
-ROW, NAMES, GAP, TOP, BOTTOM = 0.15, 1.25, 0.12, 0.36, 0.42
+ROW, NAMES, GAP, TOP, BOTTOM = 0.15, 1.8, 0.12, 0.36, 0.42
 WIDEST = 1.8
 
 
@@ -36,8 +37,8 @@ class Effect:
         panel: the metric, and what is taken from what.
         whole: the network with the part.
         part: the network without.
-        found: whole less part; None where they have no seed in common.
-        told_apart: whether the table's tests tell them apart.
+        found: whole minus part; None where they have no seed in common.
+        told_apart: whether they differ significantly in the table's tests.
         printed: the difference of the printed values; None on phantom data, or if one is missing.
     """
 
@@ -56,7 +57,7 @@ def draw(subject: Subject) -> Figure:
     heights = {key: TOP + ROW * len(_lines(found)) + BOTTOM for key, found in tables.items()}
     printed = any(one.printed is not None for found in tables.values() for one in found)
     words = subject.words(
-        "In points; filled: told apart by the tests of the table (Holm)."
+        "In points; filled: significantly different by the tests of the table (Holm)."
         if tables
         else "No pair has a result.",
         "Upright tick: the difference of the printed values." if printed else "",
@@ -113,7 +114,7 @@ def _effect(
     numbers = [cell.printed for _, cell in (whole, part)]
     known = [float(text) for text in numbers if text is not None]
     return Effect(
-        panel=(title_of(metric), f"{whole[0]} less {part[0]}"),
+        panel=(title_of(metric), f"{whole[0]} {MINUS} {part[0]}"),
         whole=runs[0],
         part=runs[1],
         found=difference(a, b, subject.results.design) if a and b else None,

@@ -14,7 +14,7 @@ from workflow.figures.plots.subject import Subject
 from workflow.results.records import SeedRecord, read_seed
 
 # Inches: a row of panels and what is between rows, names, above and below all rows, ticks.
-TALL, BETWEEN, NAMES, TOP, BOTTOM, TICKS = 0.3, 0.06, 1.0, 0.2, 0.34, 0.3
+TALL, BETWEEN, NAMES, TOP, BOTTOM, TICKS = 0.3, 0.06, 1.22, 0.2, 0.34, 0.3
 # A loss is drawn up to so many times the largest of the lowest 95 in 100; what is above is cut.
 BEYOND = 3.0
 TRAINING = "#bbbbbb"

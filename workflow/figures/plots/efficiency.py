@@ -68,7 +68,7 @@ def points(subject: Subject, metric: str) -> tuple[list[Point], list[Run]]:
 
 
 def front(found: Sequence[Point]) -> list[Point]:
-    """The points that no cheaper one equals, from the cheapest on."""
+    """The Pareto front: the points that no cheaper one equals, from the cheapest on."""
     best: list[Point] = []
     for one in sorted(found, key=lambda point: (point.gflops, -point.value)):
         if not best or one.value > best[-1].value:

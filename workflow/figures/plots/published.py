@@ -1,4 +1,4 @@
-"""The plot of our values against the printed ones, and what the verdicts on these are."""
+"""The plot of this run's values against the printed ones, and what the verdicts on these are."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -32,8 +32,8 @@ def draw(subject: Subject) -> Figure:
     judged = not subject.config.demo
     rows = -(-(len(metrics) + judged) // ACROSS)
     words = subject.words(
-        f"{len(found)} of {len(verdicts)} printed values of this run's tables have one of ours.",
-        "Hollow: ours differs, by the interval and the margin of equivalence." if judged else "",
+        f"This run has a value for {len(found)} of the {len(verdicts)} printed in its tables.",
+        "Hollow: they differ, by the interval and the margin of equivalence." if judged else "",
     )
     page = open_page(words, rows * (TOP + SIDE + BOTTOM))
     for index in range(len(metrics) + judged):
@@ -58,19 +58,19 @@ def _against(axes: Axes, subject: Subject, verdicts: Sequence[ValueVerdict]) -> 
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 100.0)
     space = max(0.06 * (high - low), 1.0)
     low, high = max(low - space, -3.0), min(high + space, 103.0)
-    axes.set(xlim=(low, high), ylim=(low, high), xlabel="printed (%)", ylabel="ours (%)")
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel="paper (%)", ylabel="this run (%)")
     axes.xaxis.labelpad = axes.yaxis.labelpad = 1.5
     axes.locator_params(nbins=6)
     axes.grid(True)
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.7, zorder=1, gid="equal")
     for one in verdicts:
-        if (ours := one.estimate) is None:
+        if (own := one.estimate) is None:
             continue
         family, x = subject.family(one.key.method), float(one.printed)
-        if ours.low is not None and ours.high is not None:
-            axes.plot([x, x], [ours.low, ours.high], color=family.colour, linewidth=0.6, alpha=0.35)
+        if own.low is not None and own.high is not None:
+            axes.plot([x, x], [own.low, own.high], color=family.colour, linewidth=0.6, alpha=0.35)
         axes.plot(
-            x, ours.value, family.marker, color=family.colour, markersize=3, markeredgewidth=0.6,
+            x, own.value, family.marker, color=family.colour, markersize=3, markeredgewidth=0.6,
             markerfacecolor="white" if one.verdict == "differs" else family.colour, gid="value",
         )  # fmt: skip
 

@@ -24,7 +24,7 @@ from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
 
 # Panels in a row, and inches: a line, names, above the lines and below.
-ACROSS, ROW, NAMES, TOP, BOTTOM = 4, 0.125, 0.78, 0.3, 0.24
+ACROSS, ROW, NAMES, TOP, BOTTOM = 3, 0.125, 1.2, 0.3, 0.24
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ladder:
     Attributes:
         heading: which column it is.
         cells: the methods' results, the best first.
-        ties: the largest sets of methods, as places in `cells`, of which no two are told apart.
+        ties: the largest sets of methods, as places in `cells`, no two significantly different.
         tested: whether there were any tests.
     """
 
@@ -52,8 +52,9 @@ def draw(subject: Subject) -> Figure:
     undivided = sum(one.tested and not _divided(one) for one in found)
     words = subject.words(
         "Of each table one metric for each task; means in per cent, with intervals. Two methods "
-        "share a bar with a dot for each exactly where the tests of the table (Holm, all its "
-        f"columns) do not tell them apart. In {undivided} of {len(found)} columns none are."
+        "share a bar with a dot for each exactly where they do not differ significantly in the "
+        "tests of the table (Holm, all its columns). "
+        f"No two differ in {undivided} of {len(found)} columns."
         if found
         else "No column has two methods with a result."
     )
@@ -94,9 +95,10 @@ def _ladder(
 
 
 def ties(methods: Sequence[str], told_apart: frozenset[tuple[str, str]]) -> list[tuple[int, ...]]:
-    """The largest sets, of two methods or more, in which no two are told apart.
+    """The largest sets, of two methods or more, in which no two differ significantly.
 
-    So two methods are in a common set exactly if they are not told apart, wherever others stand.
+    So two methods are in a common set exactly if they do not differ significantly, wherever others
+    stand.
 
     Args:
         methods: the best first.
@@ -133,7 +135,7 @@ def _value(cell: ResultCell) -> float:
 
 
 def _divided(ladder: Ladder) -> bool:
-    """Whether any two of its methods are told apart."""
+    """Whether any two of its methods differ significantly."""
     return tuple(range(len(ladder.cells))) not in ladder.ties
 
 

@@ -9,7 +9,7 @@ from workflow.figures.plots.page import FAINT, MARGIN, MUTED, TEXT, WIDTH, open_
 from workflow.figures.plots.subject import Subject
 
 # Inches: a row, the names of methods, what is between panels and above and below a row of them.
-ROW, NAMES, GAP, TOP, BOTTOM = 0.125, 1.0, 0.14, 0.18, 0.36
+ROW, NAMES, GAP, TOP, BOTTOM = 0.125, 1.26, 0.14, 0.18, 0.36
 
 
 def draw(subject: Subject) -> Figure:

@@ -6,7 +6,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 (function (microscope) {
   const { ORDERS, ERRORS } = microscope.order;
   const VIEWS = ["classes", "outcomes", "agreement", "variance"];
-  const OURS = "resformer_par"; // compared with the others where nothing is said
+  const RESFORMER = "resformer_par"; // compared with the others where nothing is said
   // d data set, i image, m method, s seed, g compared method, c class, f error type, o order, v view,
   // q text of the id or the group, min and max area in per cent, w panels ("seeds", or methods), p palette,
   // a opacity in per cent.
@@ -42,7 +42,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
     };
     const isMethod = (one) => cases.method.has(one);
     const segmenting = cases.methods.filter((one) => one.key in cases.dice).map((one) => one.key);
-    const first = segmenting.includes(OURS) ? OURS : segmenting[0] ?? cases.methods[0]?.key ?? "";
+    const first = segmenting.includes(RESFORMER) ? RESFORMER : segmenting[0] ?? cases.methods[0]?.key ?? "";
     const other = segmenting.find((one) => one !== first) ?? first;
     const seeds = new Set(cases.methods.flatMap((one) => one.seeds.map(String)));
     const isClass = (one) => ["", "none"].includes(one) || cases.classes.some((c) => c.key === one);

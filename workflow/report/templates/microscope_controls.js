@@ -35,7 +35,7 @@ window.MICROSCOPE = window.MICROSCOPE || {};
     options("m", methods);
     options("g", methods);
     options("s", seeds);
-    options("c", [["", "any or none"], ...cases.classes.map((one) => [one.key, one.title]), ["none", "no class at all"]]);
+    options("c", [["", "all"], ...cases.classes.map((one) => [one.key, one.title]), ["none", "no class at all"]]);
     boxes(cases, toggle);
   }
 

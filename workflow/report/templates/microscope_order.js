@@ -73,10 +73,10 @@ window.MICROSCOPE = window.MICROSCOPE || {};
 
   const negative = (value) => (value === null ? null : -value);
 
-  // Dice of the method less that of the compared one, in points.
+  // Dice of the method minus that of the compared one, in points.
   function gain(cases, state, image) {
-    const [ours, theirs] = [state.m, state.g].map((key) => quality(cases, state, image, key));
-    return ours === null || theirs === null ? null : ours - theirs;
+    const [own, theirs] = [state.m, state.g].map((key) => quality(cases, state, image, key));
+    return own === null || theirs === null ? null : own - theirs;
   }
 
   function choose(cases, state) {

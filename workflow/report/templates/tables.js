@@ -88,7 +88,7 @@
 
   // What a cell is sorted by: its number in the view, the number its text begins with, its text.
   function key(cell, view) {
-    const exact = cell.dataset[view === "all" ? "ours" : view];
+    const exact = cell.dataset[view === "all" ? "run" : view];
     if (exact !== undefined) return Number(exact);
     if (/state-(?!fact)/.test(cell.className)) return null;
     const text = cell.textContent.trim().replace("\u2212", "-").replace(/^< /, "");

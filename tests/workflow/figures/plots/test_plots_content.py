@@ -79,7 +79,7 @@ def test_a_ranking_in_which_nothing_is_told_apart_has_one_bar():
     (bar,) = lines(figure, "tie")
     assert list(bar.get_ydata()) == [0, 1]
     words = " ".join(" ".join(text.get_text() for text in figure.texts).split())
-    assert "In 1 of 1 columns none are." in words
+    assert "No two differ in 1 of 1 columns." in words
 
 
 def test_printed_values_that_are_met_lie_on_the_line():

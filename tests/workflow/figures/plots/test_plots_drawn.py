@@ -115,7 +115,7 @@ def test_it_says_what_it_is_of_how_many_seeds_and_what_is_lacking(tree, drawn, k
     assert "seeds 0, 1 (n = 2)" in words
     shown = {"published", "ranking", "curves"}
     if key in shown or key.startswith(("seeds", "efficiency")) or key == "reliability":
-        assert "Failed: Ours - Seq. on ISIC 2017 (2 of 2 seeds)." in words
+        assert "Failed: ResFormer (sequential) on ISIC 2017 (2 of 2 seeds)." in words
     if key in ("ranking", "curves", "reliability", "seeds_classification"):
         assert "Missing: ViT on ISIC 2017 (1 of 2 seeds)." in words
 

@@ -14,7 +14,7 @@ from workflow.figures.plots import (
     whole_methods,
 )
 from workflow.figures.plots.drawing import DRAW
-from workflow.results.families import CLASSIFICATION, CONTROL, MULTI_TASK, OURS, family
+from workflow.results.families import CLASSIFICATION, CONTROL, MULTI_TASK, RESFORMER, family
 from workflow.results.printed import printed_results
 
 
@@ -90,7 +90,7 @@ def test_a_figure_is_made_anew_when_what_it_shows_changes(change, changed):
 def test_families_follow_from_the_tasks_and_the_network():
     config = paper_config()
     of = {name: family(config, name) for name in config.methods}
-    assert of["resformer_seq"] == of["resformer_par_no_dfe"] == OURS
+    assert of["resformer_seq"] == of["resformer_par_no_dfe"] == RESFORMER
     assert of["he"] == MULTI_TASK
     assert of["vit"] == CLASSIFICATION
     assert of["control_oracle"] == of["control_shuffled"] == CONTROL
