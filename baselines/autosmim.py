@@ -27,7 +27,7 @@ DECODER_CHANNELS = (256, 128, 64, 32, 16)
 SIZES = SizeRule("autosmim", SIZE_MULTIPLE, MINIMUM_SIZE)
 
 
-class Inpainter(nn.Module):
+class InpaintingNetwork(nn.Module):
     """The network of the first stage: paints an image whose masked pixels are black.
 
     Its parameters have the names that they have in the network of the second stage.
@@ -76,7 +76,7 @@ def build(*, image_size: int, n_seg: int | None, n_cls: int | None) -> Segmenter
     return Segmenter(_unet(require_outputs("autosmim", "n_seg", n_seg) + 1), SIZES)
 
 
-def build_inpainting(*, image_size: int) -> Inpainter:
+def build_inpainting(*, image_size: int) -> InpaintingNetwork:
     """Build the network of the first stage: the same but for three output channels, the colours.
 
     Args:
@@ -86,7 +86,7 @@ def build_inpainting(*, image_size: int) -> Inpainter:
         ValueError: If the size does not work.
     """
     SIZES.check(image_size, image_size)
-    return Inpainter(_unet(3), SIZES)
+    return InpaintingNetwork(_unet(3), SIZES)
 
 
 def _unet(outputs: int) -> nn.Module:

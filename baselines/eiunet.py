@@ -41,7 +41,7 @@ SCALES = 4  # decoder levels that meet in the fusion
 SCALE_CHANNELS = 4
 
 
-class Stem(nn.Module):
+class EIUNetStem(nn.Module):
     """Two 3×3 convolutions with BN and ReLU beside a 1×1 convolution; sum, ReLU."""
 
     def __init__(self) -> None:
@@ -231,7 +231,7 @@ class MultiLayerFusion(nn.Module):
         return a * x + (1 - a) * y
 
 
-class DecoderLevel(nn.Module):
+class EIUNetDecoderLevel(nn.Module):
     """2×2 transposed convolution, concatenate the skip, two 3×3 convolutions with BN and ReLU.
 
     Args:
@@ -301,7 +301,7 @@ class EIUNet(nn.Module):
 
     def __init__(self, classes: int, *, paper_bn: bool, dead_layers: bool) -> None:
         super().__init__()
-        self.stem = Stem()
+        self.stem = EIUNetStem()
         self.encoders = nn.ModuleList(map(InvertedResidual, WIDTHS[:3], WIDTHS[1:4]))
         self.encoders.append(EPSABottleneck(*WIDTHS[3:]))
         self.aspp = AtrousPyramid(WIDTHS[-1])
@@ -312,7 +312,7 @@ class EIUNet(nn.Module):
             for before, after in pairwise(WIDTHS[:4])
         )
         # Decoder levels from fine to coarse, like the encoder's.
-        self.decoders = nn.ModuleList(map(DecoderLevel, WIDTHS[1:], WIDTHS[:-1]))
+        self.decoders = nn.ModuleList(map(EIUNetDecoderLevel, WIDTHS[1:], WIDTHS[:-1]))
         self.reshapes = nn.ModuleList(nn.Conv2d(w, SCALE_CHANNELS, 1) for w in WIDTHS[:-1])
         self.scale_attention = ScaleAttention()
         self.head = nn.Conv2d(SCALE_CHANNELS, classes, 1)

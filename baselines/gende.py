@@ -72,7 +72,7 @@ def build(
     return network
 
 
-class Encoder(nn.Module):
+class GendeEncoder(nn.Module):
     """DenseNet-121 without its classifier, giving one map per scale after BN and ReLU."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class Gende(nn.Module):
     def __init__(self, classes: int, labels: int, cls_from: ClsFrom) -> None:
         super().__init__()
         self.cls_from = cls_from
-        self.encoder = Encoder()
+        self.encoder = GendeEncoder()
         self.decoder = nn.ModuleList(
             DecoderBlock(before, skip, after)
             for before, skip, after in zip((BOTTLENECK, *WIDTHS[:-1]), SKIPS, WIDTHS, strict=True)

@@ -56,7 +56,7 @@ def build(
     return network
 
 
-class DecoderLevel(nn.Module):
+class HervellaDecoderLevel(nn.Module):
     """Transposed convolution ×2 that halves the channels, concatenation, two 3×3 convolutions.
 
     Args:
@@ -89,7 +89,7 @@ class Hervella(nn.Module):
         self.encoder = nn.ModuleList(
             double_conv(before, after) for before, after in zip(inputs, WIDTHS, strict=True)
         )
-        self.decoder = nn.ModuleList(DecoderLevel(channels) for channels in WIDTHS[-2::-1])
+        self.decoder = nn.ModuleList(HervellaDecoderLevel(channels) for channels in WIDTHS[-2::-1])
         self.segmentation_head = nn.Conv2d(WIDTHS[0], classes, 1)
         pooled = WIDTHS[0] if pool == "avg" else 2 * WIDTHS[0]
         self.classification_head = nn.Linear(pooled, labels)

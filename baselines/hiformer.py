@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
 from baselines.parts.swin import (
-    PatchMerging,
+    SwinPatchMerging,
     SwinStage,
     choose_window,
     drop_path_rates,
@@ -66,7 +66,7 @@ VARIANTS: dict[Variant, VariantSettings] = {
 }
 
 
-class Level(nn.Module):
+class HiFormerLevel(nn.Module):
     """One level of the encoder: the ResNet's map as tokens, plus what Swin makes of the level.
 
     Args:
@@ -101,7 +101,7 @@ class Level(nn.Module):
         return tokens + self.swin(tokens if finer is None else finer)
 
 
-class Encoder(nn.Module):
+class HiFormerEncoder(nn.Module):
     """ResNet and Swin Transformer, level by level.
 
     Args:
@@ -121,8 +121,8 @@ class Encoder(nn.Module):
         )
         rates = drop_path_rates(DROP_PATH, DEPTHS)
         levels = zip(variant.resnet_channels, CHANNELS, HEADS, windows, rates, strict=True)
-        self.levels = nn.ModuleList(Level(*arguments) for arguments in levels)
-        self.merges = nn.ModuleList(PatchMerging(channels) for channels in CHANNELS[:-1])
+        self.levels = nn.ModuleList(HiFormerLevel(*arguments) for arguments in levels)
+        self.merges = nn.ModuleList(SwinPatchMerging(channels) for channels in CHANNELS[:-1])
         self.norm_small = nn.LayerNorm(SMALL)
         self.norm_large = nn.LayerNorm(LARGE)
 
@@ -261,7 +261,7 @@ def _conv_gn_relu(in_channels: int, channels: int) -> list[nn.Module]:
     ]
 
 
-class Decoder(nn.Module):
+class HiFormerDecoder(nn.Module):
     """Bring both branches to stride 4, sum them, and go on to single pixels.
 
     Args:
@@ -310,13 +310,13 @@ class HiFormer(nn.Module):
         dlf: Fusion,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(variant, windows)
+        self.encoder = HiFormerEncoder(variant, windows)
         self.small_position = nn.Parameter(torch.empty(1, 1 + (image_size // 4) ** 2, SMALL))
         self.large_position = nn.Parameter(torch.empty(1, 1 + (image_size // 16) ** 2, LARGE))
         self.dlf = DoubleLevelFusion(variant, dlf)
         self.small_norm = nn.LayerNorm(SMALL)
         self.large_norm = nn.LayerNorm(LARGE)
-        self.decoder = Decoder(classes)
+        self.decoder = HiFormerDecoder(classes)
         initialise_transformer(self)
         for position in (self.small_position, self.large_position):
             nn.init.trunc_normal_(position, std=0.02)

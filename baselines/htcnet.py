@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from baselines.parts.convolution import conv_bn_relu
 from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
-from baselines.parts.swin import PatchExpand, PatchMerging, SwinStage, stage_windows, window_for
+from baselines.parts.swin import PatchExpand, SwinPatchMerging, SwinStage, stage_windows, window_for
 from resformer.requirements import SizeRule, require_outputs
 
 SIZE_MULTIPLE = 32
@@ -183,7 +183,7 @@ class SwinEncoder(nn.Module):
         self.stages = nn.ModuleList(
             SwinStage(*stage) for stage in zip(CHANNELS, HEADS, windows, DROP_PATH, strict=True)
         )
-        self.merges = nn.ModuleList(PatchMerging(channels) for channels in CHANNELS[:-1])
+        self.merges = nn.ModuleList(SwinPatchMerging(channels) for channels in CHANNELS[:-1])
         self.norm = nn.LayerNorm(CHANNELS[-1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -120,7 +120,7 @@ class MsGCS(nn.Module):
         return torch.sigmoid(self.bn((self.rel_h + self.rel_w) * m)) * skip
 
 
-class DecoderLevel(nn.Module):
+class MsTGANetDecoderLevel(nn.Module):
     """Nearest ×2 and a convolution that halves the channels, then the gated skip beside it.
 
     Args:
@@ -156,7 +156,7 @@ class MsTGANet(nn.Module):
         )
         self.mstnl = MsTNL(WIDTHS[:-1], WIDTHS[-1], image_size // 16)
         self.decoder = nn.ModuleList(
-            DecoderLevel(WIDTHS[level], image_size >> level) for level in (3, 2, 1, 0)
+            MsTGANetDecoderLevel(WIDTHS[level], image_size >> level) for level in (3, 2, 1, 0)
         )
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)
 

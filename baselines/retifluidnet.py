@@ -110,7 +110,7 @@ class MultiKernelPooling(nn.Module):
         return torch.cat([x, *resized], dim=1)
 
 
-class DecoderLevel(nn.Module):
+class RetiFluidNetDecoderLevel(nn.Module):
     """Transposed convolution ×2, concatenation with the skip and its SDA, two 3×3 convolutions.
 
     Args:
@@ -171,7 +171,7 @@ class RetiFluidNet(nn.Module):
         coarse_to_fine = WIDTHS[::-1]
         coarser = (BOTTLENECK_WIDTH + len(RMP_KERNELS), *coarse_to_fine[:-1])
         self.decoder = nn.ModuleList(
-            DecoderLevel(before, width)
+            RetiFluidNetDecoderLevel(before, width)
             for before, width in zip(coarser, coarse_to_fine, strict=True)
         )
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)

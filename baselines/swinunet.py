@@ -21,7 +21,7 @@ from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
 from baselines.parts.swin import (
     PatchExpand,
-    PatchMerging,
+    SwinPatchMerging,
     SwinStage,
     choose_window,
     drop_path_rates,
@@ -71,7 +71,7 @@ class SwinUNet(nn.Module):
 
         self.patch_embed = PatchEmbed()
         self.encoder = nn.ModuleList(stage(level) for level in (0, 1, 2))
-        self.merges = nn.ModuleList(PatchMerging(CHANNELS[level]) for level in (0, 1, 2))
+        self.merges = nn.ModuleList(SwinPatchMerging(CHANNELS[level]) for level in (0, 1, 2))
         self.bottleneck = stage(3)
         self.norm = nn.LayerNorm(CHANNELS[3])
         self.expands = nn.ModuleList(PatchExpand(CHANNELS[level + 1]) for level in (2, 1, 0))

@@ -75,7 +75,7 @@ class Fault(NamedTuple):
     disk: int | None = None
 
 
-class Outcome(NamedTuple):
+class FaultOutcome(NamedTuple):
     """How a run ended: table bytes by file, seconds, starts of training, what was said."""
 
     tables: dict[str, bytes]
@@ -178,7 +178,7 @@ def _config(diverges: bool = False) -> list[str]:
     return ["--config", "preset=smoke", *config]
 
 
-def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
+def _shown(case: str, prepared: Path, folder: Path, whole: FaultOutcome) -> bool:
     found = run(prepared, folder, FAULTS[case])
     same = found.tables == whole.tables
     if FAULTS[case].diverges:  # there is another row, too
@@ -191,7 +191,7 @@ def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     return same
 
 
-def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
+def _rows(outcome: FaultOutcome) -> list[tuple[str, ...]]:
     """The numbers of the method that trains in all cases, but for its place among others."""
     text = outcome.tables.get(f"{TABLE}.csv", b"").decode()
     lines = [line for line in csv.DictReader(io.StringIO(text)) if line["method"] == METHOD]
@@ -232,7 +232,7 @@ def _disk(folder: Path, megabytes: int | None) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
+def run(prepared: Path, folder: Path, fault: Fault) -> FaultOutcome:
     """Make the table in a copy of the prepared tree, with one fault."""
     shutil.copytree(prepared, folder, symlinks=True)
     if fault.site:
@@ -241,7 +241,7 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
         return _run(folder, fault)
 
 
-def _run(folder: Path, fault: Fault) -> Outcome:
+def _run(folder: Path, fault: Fault) -> FaultOutcome:
     struck: list[str] = []
 
     def act(job: dict[str, str]) -> None:
@@ -280,7 +280,7 @@ def _run(folder: Path, fault: Fault) -> Outcome:
     }
     trained = [job for job in watcher.seen.values() if TRAINS in job["Comment"]]
     starts = sum(1 + int(job.get("Restarts", 0)) for job in trained)
-    return Outcome(tables, time.monotonic() - began, starts, sorted(set(SAID.findall(said))))
+    return FaultOutcome(tables, time.monotonic() - began, starts, sorted(set(SAID.findall(said))))
 
 
 def _start(folder: Path, fault: Fault, log: Path) -> subprocess.Popen[str]:

@@ -50,7 +50,7 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Block:
+class ScenarioBlock:
     """Simulated repeats.
 
     Attributes:
@@ -116,7 +116,9 @@ def _rows(table: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(row) for row in table.to_numpy().tolist())
 
 
-def simulated(scenario: Scenario, repeats: int, generator: np.random.Generator) -> Iterator[Block]:
+def simulated(
+    scenario: Scenario, repeats: int, generator: np.random.Generator
+) -> Iterator[ScenarioBlock]:
     """The repeats in blocks, which bound memory and share their groups' sizes."""
     images = np.array(scenario.images, dtype=float)
     step = 10 if scenario.harder else 100
@@ -139,7 +141,7 @@ def block_of(
     truth: float,
     generator: np.random.Generator,
     methods: int = 2,
-) -> Block:
+) -> ScenarioBlock:
     """Scores of equal methods, a group's being `expected` (of all, or `[groups, 1]`)."""
     groups, classes = images.shape
 
@@ -166,4 +168,4 @@ def block_of(
         by_image.append(scores[..., group, k].mean(axis=2) + noise)
         mean = noise @ (group[:, None] == np.arange(groups)) / np.maximum(images[:, k], 1)
         scores[..., k] += mean[:, :, None]
-    return Block(scores, images, by_image, truth)
+    return ScenarioBlock(scores, images, by_image, truth)

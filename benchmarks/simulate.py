@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenarios import TRUTH, Block, Scenario, block_of, scenarios, simulated
+from benchmarks.scenarios import TRUTH, Scenario, ScenarioBlock, block_of, scenarios, simulated
 from workflow.base.columns import aligned
 from workflow.metrics.intervals import Design, detectable, p_value, t_quantile
 from workflow.metrics.ratios import Ratios, ratio_of_sums
@@ -103,7 +103,7 @@ def rates(scenario: Scenario, repeats: int, seed: int) -> Rates:
     return Rates(repeats, **shares, power=power, detectable=points)
 
 
-def _judged(block: Block, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
+def _judged(block: ScenarioBlock, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
     """What tests and intervals make of each repeat, by the names of `Rates`."""
     sums = block.scores / 100 * block.images
     linear = linearise(sums, np.broadcast_to(block.images, sums.shape))
@@ -126,7 +126,7 @@ def _judged(block: Block, generator: np.random.Generator) -> dict[str, NDArray[A
     }
 
 
-def _image_draws(block: Block, generator: np.random.Generator) -> Array:
+def _image_draws(block: ScenarioBlock, generator: np.random.Generator) -> Array:
     """Differences `[draws, repeats]` of a bootstrap that takes images to stand for themselves."""
     means = []
     for scores in block.by_image:
@@ -214,7 +214,9 @@ def rank_rates(
     return RankRates(**{name: float(np.mean(o)) if o else np.nan for name, o in found.items()})
 
 
-def _column(names: list[str], block: Block, shift: Array | float = 0.0) -> dict[str, Ratios]:
+def _column(
+    names: list[str], block: ScenarioBlock, shift: Array | float = 0.0
+) -> dict[str, Ratios]:
     scores = block.scores[0] + np.reshape(shift, (-1, 1, 1, 1))
     seeds, groups = tuple(range(scores.shape[1])), tuple(map(str, range(len(block.images))))
     weight = np.broadcast_to(block.images, scores.shape[1:]).astype(float)

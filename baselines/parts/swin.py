@@ -103,7 +103,7 @@ class SwinStage(nn.Sequential):
         )
 
 
-class PatchMerging(nn.Module):
+class SwinPatchMerging(nn.Module):
     """Halve height and width and double the channels: 2×2 neighbours, LN, linear without bias.
 
     Args:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from baselines import hiformer
-from baselines.hiformer import VARIANTS, ClassTokenVisit, Decoder, DoubleLevelFusion
+from baselines.hiformer import VARIANTS, ClassTokenVisit, DoubleLevelFusion, HiFormerDecoder
 from resformer.attention import WindowAttention
 from resformer.blocks import StochasticDepth
 
@@ -213,7 +213,7 @@ def test_variants_of_the_fusion_module(variant, depths, heads, ratio):
 @torch.no_grad()
 def test_decoder_written_out():
     torch.manual_seed(0)
-    decoder = Decoder(4)
+    decoder = HiFormerDecoder(4)
     small, large = torch.randn(2, 96, 8, 8), torch.randn(2, 384, 2, 2)
 
     def refine(x, conv, norm):

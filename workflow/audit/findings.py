@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from workflow.audit.cells import Cell
+from workflow.audit.cells import PrintedCell
 from workflow.audit.claims import Claim
 from workflow.audit.paper import Paper
 from workflow.audit.rounding import PERCENT, Interval
@@ -22,7 +22,7 @@ Atom = tuple[str, ...]
 class CellChange:
     """Another number in one cell, from an interval that should mend a problem."""
 
-    cell: Cell
+    cell: PrintedCell
     interval: Interval
 
     def texts(self) -> tuple[str, str] | None:
@@ -79,7 +79,7 @@ class Problem:
 
     kind: str
     severity: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PrintedCell, ...]
     amount: Fraction
     text: str
     atoms: frozenset[Atom]
@@ -109,7 +109,7 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """A problem as reported."""
 
     kind: str

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow.cluster.findings import Cluster, Finding
+from workflow.cluster.findings import Cluster, PreflightFinding
 from workflow.cluster.site import FILE, Site
 
 # Seconds until a job must have started and answered.
@@ -90,7 +90,7 @@ def ask(cluster: Cluster, patience: float = PATIENCE) -> list[Answer]:
         return [_heard(job, deadline) for job in jobs]
 
 
-def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator[Finding]:
+def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator[PreflightFinding]:
     """What the answers mean for a run.
 
     Args:
@@ -100,7 +100,7 @@ def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator
     """
     for answer in answers:
         if answer.refused:
-            yield Finding(
+            yield PreflightFinding(
                 "refused",
                 True,
                 f"a short job on {answer.partition or 'the default partition'} was refused: "
@@ -109,7 +109,7 @@ def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator
                 f"Set what is missing in {FILE}; if only srun is forbidden here, ignore this",
             )
         elif not answer.said:
-            yield Finding(
+            yield PreflightFinding(
                 "node",
                 False,
                 f"not checked, {answer.where} answered in {PATIENCE} s",
@@ -132,11 +132,11 @@ def summary(answer: Answer) -> str:
     return f"{answer.where}: {', '.join(what for what, is_so in able.items() if is_so) or 'up'}"
 
 
-def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Finding]:
+def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[PreflightFinding]:
     """What is wrong with a node that answered; what it did not get to say is not."""
     said, where = answer.said, answer.where
     if said.get("folder") == "no":
-        yield Finding(
+        yield PreflightFinding(
             "node-folder",
             True,
             f"{where} does not see what was written just now in {cluster.folder}",
@@ -144,7 +144,7 @@ def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Findin
             "Clone into a folder that all nodes share, such as your home",
         )
     if "python" not in said:
-        yield Finding(
+        yield PreflightFinding(
             "node-slow",
             False,
             f"{where} has not imported torch within {PATIENCE} s",
@@ -152,7 +152,7 @@ def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Findin
             "Ask again: the second time it may be in the node's memory",
         )
     elif said["python"] != "yes":
-        yield Finding(
+        yield PreflightFinding(
             "node-python",
             True,
             f"{where} cannot import torch and snakemake with {sys.executable}: {said['python']}",
@@ -161,7 +161,7 @@ def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Findin
             "folder; UV_PYTHON_INSTALL_DIR for a Python of uv's own)",
         )
     if said.get("free") and _free(answer) < needed:
-        yield Finding(
+        yield PreflightFinding(
             "node-disk",
             False,
             f"{where} sees {_free(answer) / 1e9:.0f} GB free where results go, and "
@@ -173,9 +173,9 @@ def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Findin
         yield from _of_gpu(answer)
 
 
-def _of_gpu(answer: Answer) -> Iterator[Finding]:
+def _of_gpu(answer: Answer) -> Iterator[PreflightFinding]:
     if answer.said.get("gpu") == "no":
-        yield Finding(
+        yield PreflightFinding(
             "node-gpu",
             True,
             f"{answer.where} shows no GPU to a job that asked for one",
@@ -183,7 +183,7 @@ def _of_gpu(answer: Answer) -> Iterator[Finding]:
             "Try `srun --gpus=1 nvidia-smi` there, and ask the administrators",
         )
     elif answer.said.get("cuda") == "no":
-        yield Finding(
+        yield PreflightFinding(
             "node-cuda",
             True,
             f"torch cannot use the GPU of {answer.where}",
@@ -209,7 +209,7 @@ def _written(folder: Path) -> Iterator[tuple[Path, str]]:
         file.unlink(missing_ok=True)
 
 
-class _Job(NamedTuple):
+class _ProbeJob(NamedTuple):
     """A probe that was handed to Slurm. Its streams are files: a pipe may outlive its `srun`."""
 
     gpu: bool
@@ -219,7 +219,7 @@ class _Job(NamedTuple):
     err: Path
 
 
-def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _Job:
+def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _ProbeJob:
     """Hand the probe to Slurm with what the run's own jobs ask for because of this site."""
     partition = (site.gpu_partition if gpu else None) or site.partition
     flags = {
@@ -241,10 +241,10 @@ def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _Job:
             stdout=to_out,
             stderr=to_err,
         )
-    return _Job(gpu, partition, process, out, err)
+    return _ProbeJob(gpu, partition, process, out, err)
 
 
-def _heard(job: _Job, deadline: float) -> Answer:
+def _heard(job: _ProbeJob, deadline: float) -> Answer:
     """Wait for a probe until the deadline; then end it, and take what it has said."""
     late = False
     try:

@@ -47,7 +47,7 @@ class Native(Section):
     training: dict[str, Any]
 
 
-class Policy(Section):
+class MaskingPolicy(Section):
     """How images are masked for pretraining: into how many superpixels they are cut, about, and
     how many of those go black.
     """
@@ -88,7 +88,7 @@ class Pretraining(Section):
         Field(min_length=1),
         AfterValidator(distinct),
     ]
-    base: Policy
+    base: MaskingPolicy
     compactness: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanEstimate:
     """A metric's mean over seeds.
 
     Attributes:
@@ -97,14 +97,14 @@ class Difference:
     Attributes:
         value: the mean over the common seeds.
         n: how many seeds are common.
-        low: lower end of the interval; None as in `Estimate`.
+        low: lower end of the interval; None as in `MeanEstimate`.
         high: upper end.
         p: two-sided, less than the design's alpha exactly where the interval leaves out 0.
         detectable: the true difference that this design finds with the power asked for; None where
             that is more than a difference can be.
         error: the standard error.
         degrees: of freedom of the interval's t quantile.
-        notes: as in `Estimate`.
+        notes: as in `MeanEstimate`.
     """
 
     value: float
@@ -129,7 +129,7 @@ def _leaves_out(low: float | None, high: float | None, bounds: tuple[float, floa
 
 def estimate(
     ratios: Ratios, design: Design, bounds: tuple[float, float] = BOUNDS
-) -> Estimate | None:
+) -> MeanEstimate | None:
     """A metric's mean over seeds, with an interval over seeds and groups.
 
     Args:
@@ -150,10 +150,10 @@ def estimate(
     doubt = spread(linear)
     notes = _notes(linear.weights, n, doubt)
     if n == 1 and not doubt.comparable:
-        return Estimate(value, sd, n, None, None, None, None, notes)
+        return MeanEstimate(value, sd, n, None, None, None, None, notes)
     reach = float(t_quantile(doubt.degrees, design) * doubt.error)
     low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])
-    return Estimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
+    return MeanEstimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
 
 
 def difference(a: Ratios, b: Ratios, design: Design) -> Difference | None:

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from workflow.metrics.intervals import (
     Design,
     Difference,
-    Estimate,
+    MeanEstimate,
     differences,
     on_seeds,
     t_quantile,
@@ -232,7 +232,7 @@ def kendall(x: Array, y: Array) -> Array:
 
 
 def verdict(
-    result: Estimate | Difference | None, printed: float, design: Design, decimals: int = 1
+    result: MeanEstimate | Difference | None, printed: float, design: Design, decimals: int = 1
 ) -> Verdict:
     """Whether a printed number is reproduced.
 

@@ -20,7 +20,7 @@ from workflow.networks.build import build_network
 FOLDER = Path(__file__).parent / "anchors"
 
 
-class Case(Section):
+class AnchorCase(Section):
     """One configuration of a network and what it must count.
 
     Attributes:
@@ -71,7 +71,7 @@ class Anchors(Section):
     """
 
     source: str
-    cases: Annotated[list[Case], Field(min_length=1)]
+    cases: Annotated[list[AnchorCase], Field(min_length=1)]
     reach: list[Reach] = Field(default_factory=list)
     compile: Literal["full"] | str = "full"
 
@@ -88,7 +88,7 @@ def load_anchors(method: str) -> Anchors | None:
     return Anchors.model_validate(read_yaml(file))
 
 
-def on_meta(entry: Method, case: Case) -> nn.Module:
+def on_meta(entry: Method, case: AnchorCase) -> nn.Module:
     """Build a case's network without memory, in evaluation mode."""
     with torch.device("meta"):
         return build_network(
@@ -129,7 +129,7 @@ def block_parameters(network: nn.Module, names: str) -> int:
     return total
 
 
-def differences(network: nn.Module, case: Case) -> list[str]:
+def differences(network: nn.Module, case: AnchorCase) -> list[str]:
     """Every count of a network that is not what its case says, one line each."""
     found: list[tuple[str, float, float]] = [("parameters", parameters(network), case.parameters)]
     if case.flops or case.gmacs:

@@ -24,7 +24,7 @@ from workflow.planning.cost import step_bytes
 from workflow.planning.devices import Device
 from workflow.planning.networks import network_of
 from workflow.training.state.record import processor
-from workflow.training.trial import Trial
+from workflow.training.trial import StepTrial
 
 STEPS = 3
 ON_A_PROCESSOR = {"image_size": 96}
@@ -128,7 +128,7 @@ def _measure(config: Config, dataset: str, method: str, device: torch.device) ->
     if training.compile == "auto":
         training = training.model_copy(update={"compile": "off"})
     already = _start_peak(device)
-    trial = Trial(config, dataset, method, training)
+    trial = StepTrial(config, dataset, method, training)
     trainer = trial.trainer
     (batch,) = trial.images.batches([trial.rows])
 

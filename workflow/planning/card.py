@@ -13,16 +13,23 @@ import torch
 
 from workflow.config.model import Config
 from workflow.config.sections import Method
-from workflow.networks.anchors import Case, differences, flops, load_anchors, on_meta, parameters
+from workflow.networks.anchors import (
+    AnchorCase,
+    differences,
+    flops,
+    load_anchors,
+    on_meta,
+    parameters,
+)
 from workflow.networks.device import computing
-from workflow.training.trial import Trial
+from workflow.training.trial import StepTrial
 
 # Image size, lesion types and labels of the paper's two kinds of data.
-ISIC = Case(image_size=224, n_seg=1, n_cls=3, parameters=1)
-RETOUCH = Case(image_size=512, n_seg=3, n_cls=3, parameters=1)
+ISIC = AnchorCase(image_size=224, n_seg=1, n_cls=3, parameters=1)
+RETOUCH = AnchorCase(image_size=512, n_seg=3, n_cls=3, parameters=1)
 
 
-class Line(NamedTuple):
+class CardLine(NamedTuple):
     """One method of the card.
 
     Attributes:
@@ -45,11 +52,11 @@ class Line(NamedTuple):
     wrong: list[str]
 
 
-def count(name: str, entry: Method) -> Line:
+def count(name: str, entry: Method) -> CardLine:
     """Count a method's network and hold it to what is on record."""
     small, large = on_meta(entry, ISIC), on_meta(entry, RETOUCH)
     cases = anchors.cases if (anchors := load_anchors(name)) else []
-    return Line(
+    return CardLine(
         name,
         parameters(small),
         parameters(large),
@@ -64,7 +71,7 @@ def count(name: str, entry: Method) -> Line:
     )
 
 
-def _same(case: Case, like: Case) -> bool:
+def _same(case: AnchorCase, like: AnchorCase) -> bool:
     """Whether a case has the size and outputs of the paper's data, and no options of its own."""
     keys = {"options", "image_size", "n_seg", "n_cls"}
     return case.model_dump(include=keys) == like.model_dump(include=keys)
@@ -80,11 +87,11 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
     """
     training = config.training_for("isic2017", method)
     with computing(training):
-        trial = Trial(config, "isic2017", method, training)
+        trial = StepTrial(config, "isic2017", method, training)
         return statistics.median([_seconds(trial) for _ in range(steps + 1)][1:])
 
 
-def _seconds(trial: Trial) -> float:
+def _seconds(trial: StepTrial) -> float:
     start = time.perf_counter()
     trial.step()
     if trial.trainer.device.type == "cuda":

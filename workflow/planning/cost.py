@@ -12,7 +12,7 @@ from typing import NamedTuple
 from workflow.config.model import Config
 from workflow.config.training import OPTIMIZERS, Training
 from workflow.planning.devices import Device, choose
-from workflow.planning.images import Images, images_of
+from workflow.planning.images import ImageCounts, images_of
 from workflow.planning.networks import Network, known_network, network_of
 
 # Seconds that a job takes before its first step: Python, torch and its libraries, data, the network
@@ -73,7 +73,7 @@ def steps_of(training: Training, images: int) -> int:
     return steps if training.max_steps is None else min(steps, training.max_steps)
 
 
-def work(config: Config, dataset: str, method: str, network: Network, images: Images) -> Work:
+def work(config: Config, dataset: str, method: str, network: Network, images: ImageCounts) -> Work:
     """What one seed computes."""
     training = config.training_for(dataset, method)
     steps = steps_of(training, images.train)

@@ -17,7 +17,7 @@ from workflow.verdicts.values import DEMO
 DECIDED: tuple[ClaimWord, ...] = ("holds", "does not hold")
 
 
-class Told(NamedTuple):
+class Separability(NamedTuple):
     """How far the tests tell methods apart on a data set, and where to look at its images.
 
     Attributes:
@@ -71,13 +71,15 @@ def undecided_claims(claims: Sequence[ClaimVerdict]) -> int:
     return sum(one.verdict not in (*DECIDED, DEMO) for one in claims)
 
 
-def told_apart(config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]) -> list[Told]:
+def told_apart(
+    config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]
+) -> list[Separability]:
     """The data sets that the image browser shows; it orders by disagreement unless told else."""
     tested: dict[str, list[bool]] = {dataset: [] for dataset in browsed}
     for dataset, resolvable in _tested(tables):
         tested.get(dataset, []).append(resolvable)
     return [
-        Told(config.datasets[name].title, case_link(name), len(found), sum(found))
+        Separability(config.datasets[name].title, case_link(name), len(found), sum(found))
         for name, found in tested.items()
     ]
 

@@ -63,11 +63,11 @@ def build_report(config: Config, results: Results) -> None:
     content = gather(config, results)
     with replacing_folder(paths.report(config)) as folder:
         pages = Pages(folder, paths.report_store(config))
-        Site(content, pages).write()
+        ReportSite(content, pages).write()
         pages.close()
 
 
-class Site:
+class ReportSite:
     """Writes the pages of a report into a folder."""
 
     def __init__(self, content: Content, pages: Pages) -> None:

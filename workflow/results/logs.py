@@ -52,7 +52,7 @@ class Log(NamedTuple):
         return cls(path, status.st_mtime, lines, jobs[-1].decode() if jobs else None)
 
 
-class Line(NamedTuple):
+class EpochLine(NamedTuple):
     """A line of progress: whole epochs, of how many, and the seconds left when it was written."""
 
     done: int
@@ -71,7 +71,7 @@ class LogSummary(NamedTuple):
         reason: why the job ended before its time; empty if it did not say.
     """
 
-    line: Line | None = None
+    line: EpochLine | None = None
     last: bool = False
     begun: bool = False
     stopped: bool = False
@@ -96,7 +96,7 @@ def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
         begun = begun or bool(other)
         progress = _EPOCH.search(text) if text.startswith(own) else None
         if progress:
-            found, after = Line(*map(int, progress.groups())), []
+            found, after = EpochLine(*map(int, progress.groups())), []
         else:
             after.append(text[other.end() :] if other else text)
     stopped = any(STOPPED in text for text in after[-3:])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.metrics.failures import failure
-from workflow.metrics.intervals import Difference, Estimate
+from workflow.metrics.intervals import Difference, MeanEstimate
 from workflow.metrics.statistics import Standing, Verdict
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ResultCell:
     spread_ddof: int = 1
     printed: str | None = None
     facet: str | None = None
-    estimate: Estimate | None = None
+    estimate: MeanEstimate | None = None
     groups: int | None = None
     verdict: Verdict | Literal["demo"] | None = None
     mark: Mark | None = None

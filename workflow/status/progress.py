@@ -63,7 +63,7 @@ def task_of(config: Config, rule: str, wildcards: tuple[str, ...]) -> Task:
 
 
 @dataclass
-class Progress:
+class SnakemakeProgress:
     """The jobs of one run of Snakemake: those to do, under way and done; times in seconds.
 
     Attributes:

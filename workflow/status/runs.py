@@ -23,7 +23,7 @@ YOUNG_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStanding:
     """How one run stands.
 
     Attributes:
@@ -64,7 +64,7 @@ class Standing:
         return asdict(self)
 
 
-class _Job(NamedTuple):
+class _LastJob(NamedTuple):
     """The last job of a run's step: its logs, and the seeds that it is for."""
 
     log: Log | None
@@ -88,11 +88,11 @@ class _Seen(NamedTuple):
     step: str
     trained: bool
     left: SavedProgress
-    job: _Job
+    job: _LastJob
     said: LogSummary
 
 
-def standings(config: Config, now: float, young: float | None = None) -> list[Standing]:
+def standings(config: Config, now: float, young: float | None = None) -> list[RunStanding]:
     """How every run of the tables and figures stands.
 
     Args:
@@ -120,13 +120,13 @@ class _Pair:
         self.learns = config.methods[run.method].module is not None
         self.training = config.training_for(*run) if self.learns else None
 
-    def standings(self) -> Iterator[Standing]:
+    def standings(self) -> Iterator[RunStanding]:
         """One by one, in the order of seeds."""
-        ended: dict[int, Standing] = {}
+        ended: dict[int, RunStanding] = {}
         seen: list[_Seen] = []
         for seed in self.config.seeds:
             found = self._look(seed)
-            if isinstance(found, Standing):
+            if isinstance(found, RunStanding):
                 ended[seed] = found
             else:
                 seen.append(found)
@@ -134,7 +134,7 @@ class _Pair:
         for seed in self.config.seeds:
             yield ended.get(seed) or under_way[seed]
 
-    def _look(self, seed: int) -> Standing | _Seen:
+    def _look(self, seed: int) -> RunStanding | _Seen:
         """The standing of a run that has ended; what there is to see of any other."""
         record = _record(paths.run(self.config, *self.run, seed) / "run.json")
         counts = paths.evaluation(self.config, *self.run, seed) / "counts.parquet"
@@ -155,12 +155,12 @@ class _Pair:
         if record is not None:
             left = left._replace(changed=0.0)  # what training left is no sign of its evaluation
             if job.changed < record["changed"]:
-                job = _Job(None, None, ())  # of a training that has been done again since
+                job = _LastJob(None, None, ())  # of a training that has been done again since
         lines = job.log.lines if job.log else []
         said = said_of(lines, " ".join(self.run), seed)
         return _Seen(seed, step, record is not None, left, job, said)
 
-    def _ended(self, seed: int, record: dict[str, Any], evaluated: bool) -> Standing | None:
+    def _ended(self, seed: int, record: dict[str, Any], evaluated: bool) -> RunStanding | None:
         """Done, or failed as its record or its evaluation says; None if neither."""
         if failure := record.get("failure"):
             return self._make(seed, "failed", "train", record, failure["message"])
@@ -175,12 +175,12 @@ class _Pair:
 
     def _make(
         self, seed: int, stand: Stand, step: str, record: dict[str, Any], reason: str = ""
-    ) -> Standing:
+    ) -> RunStanding:
         """The standing of a run that has a record."""
         log = newest_for(self._logs_of(step), seed)
         said = Log.read(log.path) if log and stand == "failed" else None
         failed_at = (record.get("failure") or {}).get("epoch")
-        return Standing(
+        return RunStanding(
             *self.run,
             seed,
             stand,
@@ -203,7 +203,7 @@ class _Pair:
         start = paths.all_pretraining(self.config, *self.run, [seed])
         return "train" if all(file.is_file() for file in start) else "pretrain"
 
-    def _job(self, step: str, seed: int) -> _Job:
+    def _job(self, step: str, seed: int) -> _LastJob:
         """The last job of a step that was for a seed."""
         own = newest_for(self._logs_of(step), seed)
         kept = newest_for(self._slurm.of(step, *self.run), seed)
@@ -212,7 +212,7 @@ class _Pair:
                 None  # Slurm's log of a job has all that the job's own has, so it is an older one
             )
         last = kept or own
-        return _Job(
+        return _LastJob(
             Log.read(own.path) if own else None,
             Log.read(kept.path) if kept else None,
             last.seeds if last else (),
@@ -224,7 +224,7 @@ class _Pair:
             self._logs[step] = logs_in(folder)
         return self._logs[step]
 
-    def _under_way(self, seen: _Seen, others: list[_Seen]) -> Standing:
+    def _under_way(self, seen: _Seen, others: list[_Seen]) -> RunStanding:
         """The standing of a run that is not done."""
         reason = seen.said.reason
         if not reason and seen.job.slurm and not seen.said.stopped:
@@ -240,7 +240,7 @@ class _Pair:
             stand = "stopped"
         log = seen.job.log or seen.job.slurm
         done, epochs, left = self._progress(seen)
-        return Standing(
+        return RunStanding(
             *self.run,
             seen.seed,
             stand,

@@ -36,7 +36,7 @@ class Resumption(NamedTuple):
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """What a run has done.
 
     Attributes:

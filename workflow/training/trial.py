@@ -11,7 +11,7 @@ from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 
 
-class Trial:
+class StepTrial:
     """One run that can take the same step again and again; within `device.computing`.
 
     Args:

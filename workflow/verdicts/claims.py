@@ -30,7 +30,7 @@ from workflow.audit.claims import Claim, Comparison
 from workflow.audit.rounding import printed
 from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
-from workflow.metrics.intervals import Design, Difference, Estimate, differences
+from workflow.metrics.intervals import Design, Difference, MeanEstimate, differences
 from workflow.metrics.statistics import Verdict, verdict
 from workflow.results.missing import missing_of
 from workflow.results.printed import printed_results
@@ -67,7 +67,7 @@ class ComparisonVerdict:
     comparison: Comparison
     left: str | None
     right: str | None
-    ours: Difference | Estimate | None
+    ours: Difference | MeanEstimate | None
     beaten: int
     of: int
     verdict: ClaimWord
@@ -255,7 +255,9 @@ def _best(results: Results, comparison: Comparison, side: Sequence[str]) -> str 
     return max(estimates, key=lambda method: estimates[method].value, default=None)
 
 
-def _against(ours: Difference | Estimate | None, comparison: Comparison, design: Design) -> Verdict:
+def _against(
+    ours: Difference | MeanEstimate | None, comparison: Comparison, design: Design
+) -> Verdict:
     """How ours stands to the number that a claim states."""
     number = printed(comparison.stated or "")
     return verdict(ours, float(number.value), design, number.decimals)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from workflow.audit.engine import Report, audit
+from workflow.audit.engine import AuditReport, audit
 from workflow.audit.paper import Paper, published_paper
 from workflow.config.cells import made_tables, table_runs
 from workflow.config.model import Config
@@ -35,7 +35,7 @@ class Verdicts:
     values: tuple[ValueVerdict, ...]
     claims: tuple[ClaimVerdict, ...]
     rankings: tuple[RankingVerdict, ...]
-    audit: Report
+    audit: AuditReport
     notices: tuple[str, ...]
     preset: str
     level: float
@@ -49,7 +49,7 @@ class Verdicts:
 
 
 @cache
-def audited_paper() -> tuple[Paper, Report]:
+def audited_paper() -> tuple[Paper, AuditReport]:
     """The paper and its audit, which no result changes."""
     paper = published_paper()
     return paper, audit(paper)

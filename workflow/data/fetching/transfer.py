@@ -37,7 +37,7 @@ HOPELESS = (
 
 
 @dataclass(frozen=True)
-class Policy:
+class DownloadPolicy:
     """How patient a download is; times in seconds.
 
     Attributes:
@@ -125,7 +125,7 @@ class Transfer:
         self,
         file: RemoteFile,
         session: requests.Session,
-        policy: Policy,
+        policy: DownloadPolicy,
         stop: threading.Event,
         need_space: Callable[[], None],
     ) -> None:
