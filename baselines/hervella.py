@@ -35,14 +35,14 @@ def build(
     """Build the network with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 16 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 16 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 segmentation channels.
         n_cls: Number of image labels.
-        pool: What the classification head reads: ``avg``, the average over the image, or
-            ``avgmax``, average and maximum.
+        pool: What the classification head reads: `avg`, the average over the image, or
+            `avgmax`, average and maximum.
 
     Raises:
-        ValueError: If the size does not work, a number of outputs is missing or ``pool`` is
+        ValueError: If the size does not work, a number of outputs is missing or `pool` is
             unknown.
     """
     SIZES.check(image_size, image_size)
@@ -69,7 +69,7 @@ class HervellaDecoderLevel(nn.Module):
         self.convs = double_conv(2 * channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, 2 C, H, W]`` and skip ``[B, C, 2 H, 2 W]`` to ``[B, C, 2 H, 2 W]``."""
+        """Map `[B, 2 C, H, W]` and skip `[B, C, 2 H, 2 W]` to `[B, C, 2 H, 2 W]`."""
         return self.convs(torch.cat([skip, self.up(x)], dim=1))
 
 
@@ -79,7 +79,7 @@ class Hervella(nn.Module):
     Args:
         classes: Channels of the segmentation, background included.
         labels: Image labels.
-        pool: ``avg`` or ``avgmax``.
+        pool: `avg` or `avgmax`.
     """
 
     def __init__(self, classes: int, labels: int, pool: Pool) -> None:
@@ -95,7 +95,7 @@ class Hervella(nn.Module):
         self.classification_head = nn.Linear(pooled, labels)
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment and classify images ``[B, 3, H, W]``.
+        """Segment and classify images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.

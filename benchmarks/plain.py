@@ -25,7 +25,7 @@ APART = -100.0  # what the public Swin code adds where two tokens must not meet
 
 
 def attend(self: WindowAttention, windows: Tensor, regions: Tensor | None) -> Tensor:
-    """Attention within windows ``[B * nW, T, C]``, equation by equation."""
+    """Attention within windows `[B * nW, T, C]`, equation by equation."""
     count, tokens, channels = windows.shape
     width = channels // self.heads
     qkv = self.qkv(windows).reshape(count, tokens, 3, self.heads, width).permute(2, 0, 3, 1, 4)

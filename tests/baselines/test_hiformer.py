@@ -95,7 +95,7 @@ def test_stochastic_depth_and_windows():
 
 
 def visit_written_out(visit, home, host):
-    """The renewed class token of one image: ``home [1 + N, C]``, ``host [1 + M, C_host]``."""
+    """The renewed class token of one image: `home [1 + N, C]`, `host [1 + M, C_host]`."""
     attention = visit.attention
     visitor = F.linear(F.gelu(visit.there[0](home[0])), visit.there[2].weight, visit.there[2].bias)
     tokens = attention.norm(torch.stack([visitor, *host[1:]]))

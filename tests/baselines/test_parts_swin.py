@@ -85,7 +85,7 @@ def test_parameters_by_formula(channels, heads, window):
 
 
 def additive_mask(length, window):
-    """``[nW, T, T]``: -100 between tokens that only the cyclic shift brought together."""
+    """`[nW, T, T]`: -100 between tokens that only the cyclic shift brought together."""
     shift = window // 2
     # Along an axis: away from the last window, its part before the seam, its part behind it.
     part = torch.bucketize(
@@ -97,7 +97,7 @@ def additive_mask(length, window):
 
 
 def softmax_attention(attention, x, *, shifted):
-    """(S)W-MSA on ``[B, L, L, C]`` with everything written out."""
+    """(S)W-MSA on `[B, L, L, C]` with everything written out."""
     length, window, heads = x.shape[1], attention.window, attention.heads
     shift = window // 2 if shifted else 0
     windows = split_windows(x.roll((-shift, -shift), (1, 2)), window)
