@@ -58,7 +58,7 @@ class Fault(NamedTuple):
 
     Attributes:
         strike: what is done to the first job of training; it may put it right again.
-        arguments: of Snakemake, beside the usual.
+        arguments: arguments given to Snakemake beside the usual ones.
         site: what is in slurm/site.yaml.
         kills: whether Snakemake itself is killed, and started again at once.
         accounting: whether Slurm keeps accounts, which `sacct` is asked for.

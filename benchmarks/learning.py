@@ -63,8 +63,8 @@ class Variant(NamedTuple):
     """A reading of a network.
 
     Attributes:
-        name: of it in the file.
-        options: of the method, over its own.
+        name: the variant's name in the file.
+        options: options of the method, which replace its own.
         saturated: whether its segmentation head is drawn anew like any convolution, Kaiming-normal
             over the fan-out, as it was before heads were left at torch's default.
     """

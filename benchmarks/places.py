@@ -39,8 +39,8 @@ def touched(name: str, folder: Path) -> Touched:
     """Make a change in a new copy of the tree, and look whether it is there.
 
     Args:
-        name: of the change.
-        folder: where the copy goes.
+        name: the change's name.
+        folder: the folder that the copy is made in.
 
     Raises:
         ValueError: a text that the change replaces is not there exactly once.

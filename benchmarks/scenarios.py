@@ -23,8 +23,8 @@ class Scenario:
     """A test set, and how much its scores vary.
 
     Attributes:
-        name: for the table.
-        images: that hold each class, `[groups][classes]`.
+        name: the scenario's name in the table.
+        images: the number of images that hold each class, `[groups][classes]`.
         groups: SD of method × group, in points.
         seeds: SD of method × seed.
         both: SD of method × seed × group.
@@ -34,7 +34,7 @@ class Scenario:
             distribution, instead of being normal.
         harder: points that a group loses where it has e times the images. If not 0, each block of
             repeats draws four groups from `images`.
-        count: of seeds.
+        count: the number of seeds.
     """
 
     name: str

@@ -54,12 +54,12 @@ class Rates:
 
     Attributes:
         repeats: how many there were.
-        ours: in which the paired test finds a difference that is not there.
-        image: likewise, the bootstrap of images.
-        plain: likewise, the hierarchical bootstrap.
-        held: in which the interval of a mean holds the truth.
-        held_plain: likewise, the hierarchical bootstrap's.
-        power: in which the paired test finds each true difference of `SHIFTS`.
+        ours: the share in which the paired test finds a difference that is not there.
+        image: the same of the bootstrap of images.
+        plain: the same of the hierarchical bootstrap.
+        held: the share in which the interval of a mean holds the truth.
+        held_plain: the same of the hierarchical bootstrap's interval.
+        power: the share in which the paired test finds each true difference of `SHIFTS`.
         detectable: the median of what is called detectable, in points.
     """
 
@@ -92,7 +92,7 @@ def rates(scenario: Scenario, repeats: int, seed: int) -> Rates:
     Args:
         scenario: what to simulate.
         repeats: how often.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
     """
     generator = np.random.default_rng(seed)
     judged = [_judged(block, generator) for block in simulated(scenario, repeats, generator)]
@@ -163,12 +163,12 @@ class RankRates:
     """What became of columns of methods, as shares.
 
     Attributes:
-        apart: of columns of equal methods, those with a pair that is told apart.
+        apart: the share of columns of equal methods with a pair that is told apart.
         best_only: those that would have one if Holm's family were the pairs with the best alone.
-        resolvable: of columns of different methods, those in which a pair is told apart.
-        best: in which the true best method is not told apart from the first.
-        places: in which all methods' true places are open.
-        tau: of the resolvable ones, those whose interval holds the true rank correlation.
+        resolvable: the share of columns of different methods in which a pair is told apart.
+        best: the share in which the true best method is not told apart from the first.
+        places: the share in which all methods' true places are open.
+        tau: the share of the resolvable ones whose interval holds the true rank correlation.
     """
 
     apart: float

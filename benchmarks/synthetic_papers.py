@@ -39,11 +39,11 @@ class Score:
         papers: clean ones audited.
         alarms: clean ones in which anything was found.
         beyond: errors beyond the rounding bound.
-        found: of those, the ones in which a finding names the row.
-        alone: of those, the ones whose only finding is the row's own.
-        restored: of those, the ones for which the true number is among the corrections.
+        found: the errors among these of which a finding names the row.
+        alone: the errors among these whose only finding is the row's own.
+        restored: the errors among these for which the true number is among the corrections.
         within: errors within the rounding bound.
-        within_found: of those, the ones in which anything was found.
+        within_found: the errors among these for which anything was found.
         seconds: the time that all of it took.
     """
 
@@ -73,7 +73,7 @@ def simulate(papers: int, seed: int = 0, rows: tuple[int, int] = (2, 15)) -> Sco
 
     Args:
         papers: how many.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         rows: smallest and largest number of methods in a paper.
     """
     start = time.perf_counter()

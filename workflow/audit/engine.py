@@ -93,7 +93,7 @@ def corrections(paper: Paper, problem: Problem, problems: list[Problem]) -> tupl
     """The single changes that mend a problem: slips of the hand first, then the nearest.
 
     Args:
-        paper: as printed.
+        paper: the paper, its numbers as printed.
         problem: the one to mend.
         problems: all that `find_problems` reports of the paper.
     """

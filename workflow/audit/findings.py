@@ -69,8 +69,9 @@ class Problem:
     Attributes:
         kind: the rule.
         severity: IMPOSSIBLE or INCONSISTENT.
-        cells: where it shows, the cell in question first.
-        amount: by how much, in units of the last printed number's scale (points, images).
+        cells: the cells in which the problem shows, the cell in question first.
+        amount: the size of the problem, in units of the last printed number's scale (points,
+            images).
         text: what is wrong, in words.
         atoms: what it is about; a change mends it if none of these is reported any more.
         suggest: changes that may mend it, unproven.

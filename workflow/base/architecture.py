@@ -106,7 +106,7 @@ class PlannedChange(NamedTuple):
     """Something that one may want to change, and the files to touch; tests are left out.
 
     Attributes:
-        what: in a few words.
+        what: the change in a few words.
         files: files of the repository, or folders for a new file in them.
         how: what to write there.
     """
@@ -152,7 +152,7 @@ def architecture(tree: SourceTree) -> str:
     """The page, as Markdown.
 
     Args:
-        tree: with every room of `ORDER`.
+        tree: the source tree, which has every room of `ORDER`.
     """
     paragraphs = [
         "# Architecture",

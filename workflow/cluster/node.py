@@ -95,7 +95,7 @@ def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator
 
     Args:
         cluster: what the preflight looks at.
-        answers: of `ask`.
+        answers: the answers of `ask`.
         needed: bytes that a run writes.
     """
     for answer in answers:

@@ -84,8 +84,8 @@ def choose_cases(
         reference: masks uint8 `[N, H, W]`; 255 everywhere where an image has none.
         right: how many methods are right at each pixel, integer `[N, H, W]`.
         methods: how many methods were compared; 0 leaves the lesion's size to decide.
-        ids: of the images, `[N]`.
-        groups: of the images, `[N]`.
+        ids: the names of the images, `[N]`.
+        groups: the groups of the images, `[N]`.
         count: how many cases to take.
     """
     side = max(1, round(min(reference.shape[1:]) * BOX_SHARE))

@@ -38,11 +38,11 @@ class Design:
     """What is chosen about the statistics before any result is seen.
 
     Attributes:
-        level: of all intervals.
+        level: the level of all intervals.
         resamples: how often seeds and groups are drawn where there is no closed form.
-        seed: of these draws.
-        margin: in points; values that differ by no more are equivalent.
-        power: of the test at the difference that is called detectable.
+        seed: the seed of these draws.
+        margin: the margin of equivalence in points; values that differ by no more are equivalent.
+        power: the power of the test at the smallest detectable difference.
         spread_ddof: 1 for an SD with n - 1 in the divisor, 0 for n.
     """
 
@@ -65,13 +65,13 @@ class MeanEstimate:
 
     Attributes:
         value: the mean over the seeds that have a value.
-        sd: over these seeds; None where they are too few.
+        sd: the standard deviation over these seeds; None where they are too few.
         n: how many seeds these are.
         low: lower end of the interval; None, like all that follow, where there is one seed only and
             no two groups to compare.
         high: upper end.
         error: the standard error.
-        degrees: of freedom of the interval's t quantile.
+        degrees: the degrees of freedom of the interval's t quantile.
         notes: what is not in the interval, or what it stands on.
     """
 
@@ -103,8 +103,8 @@ class Difference:
         detectable: the true difference that this design finds with the power asked for; None where
             that is more than a difference can be.
         error: the standard error.
-        degrees: of freedom of the interval's t quantile.
-        notes: as in `MeanEstimate`.
+        degrees: the degrees of freedom of the interval's t quantile.
+        notes: the same as in `MeanEstimate`.
     """
 
     value: float

@@ -45,7 +45,7 @@ def collect(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> 
 
     Args:
         config: the resolved configuration.
-        runs: whose metrics.
+        runs: the runs to take the metrics of.
         also: names of metrics that the configured rule does not bring.
 
     Returns:
@@ -90,7 +90,7 @@ def ratios(
     Args:
         seeds: seed -> its counts, all of the same images.
         evaluation: the rules.
-        also: as of `collect`.
+        also: the same as for `collect`.
 
     Returns:
         What `metrics` has except `auc`, `ece`, `hd95` and `asd`, which are no ratios of sums or

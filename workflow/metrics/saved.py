@@ -29,8 +29,8 @@ class ScoredImages:
     """The images that are scored for a task, and what they are scored on.
 
     Attributes:
-        ids: of the N images, in the file's order.
-        names: of the classes (lesions or labels), in the file's order.
+        ids: the names of the N images, in the file's order.
+        names: the names of the classes (lesions or labels), in the file's order.
         groups: the different groups, in the order of their first images.
         group: the position in `groups` of each image, `[N]`.
     """
@@ -59,7 +59,7 @@ class Pixels:
 
     Attributes:
         tp, fp, fn, tn: pixels, whole numbers.
-        hd95, asd: in pixels, NaN where undefined or not measured.
+        hd95, asd: distances in pixels, NaN where undefined or not measured.
     """
 
     images: ScoredImages

@@ -24,7 +24,7 @@ class AnchorCase(Section):
     """One configuration of a network and what it must count.
 
     Attributes:
-        options: of `build`, beside the method's own.
+        options: options of `build`, beside the method's own.
         n_seg: lesion types (the output has one channel more).
         n_cls: labels.
         parameters: trainable parameters.
@@ -48,8 +48,8 @@ class Reach(Section):
     """How many parameters the gradient of a loss must not reach, dropout off, gates opened.
 
     Attributes:
-        image_size: at which it is tested, with three lesion types and three labels.
-        options: of `build`, beside the method's own.
+        image_size: the size at which it is tested, with three lesion types and three labels.
+        options: options of `build`, beside the method's own.
         segmentation: parameters that a segmentation loss never reaches.
         classification: parameters that a classification loss never reaches.
     """
@@ -64,7 +64,7 @@ class Anchors(Section):
     """The anchors of one method.
 
     Attributes:
-        source: where the numbers come from.
+        source: the publication or code that the numbers come from.
         cases: configurations and their counts.
         reach: how far gradients get.
         compile: `full` if torch.compile takes the network as one graph; else why it does not.

@@ -22,7 +22,7 @@ class Bill:
     """What a configuration costs.
 
     Attributes:
-        device: that it is for.
+        device: the device that the bill is for.
         gpus: how many of them.
         costs: run -> cost of one seed.
         seeds: how many.

@@ -34,8 +34,8 @@ class CardLine(NamedTuple):
 
     Attributes:
         method: its key.
-        parameters_224, parameters_512: with ISIC 2017's and RETOUCH's outputs.
-        flops_224, flops_512: of one forward pass of one image.
+        parameters_224, parameters_512: the parameters with ISIC 2017's and RETOUCH's outputs.
+        flops_224, flops_512: the operations of one forward pass of one image.
         on_record: parameters on record for the network at 512 (or else 224) as it is configured;
             None where the record has other options or outputs only.
         anchors: counts on record that were compared, blocks and FLOPs among them.
@@ -81,7 +81,7 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
     """Median seconds of a training step on random images of the configuration's size.
 
     Args:
-        config: whose protocol and image size to take; its ISIC 2017.
+        config: the configuration whose protocol, image size and ISIC 2017 to take.
         method: what to train.
         steps: how many to time, after one that is not.
     """

@@ -46,8 +46,8 @@ class Cost(NamedTuple):
     Attributes:
         training, pretraining, scoring: seconds of a device.
         device_bytes, host_bytes: peak memory.
-        weights_bytes, state_bytes: on disk; the state is there while the run trains.
-        predictions_bytes: of the test images, on disk.
+        weights_bytes, state_bytes: bytes on disk; the state is there while the run trains.
+        predictions_bytes: bytes on disk of the predictions of the test images.
     """
 
     training: float
@@ -149,7 +149,7 @@ def predicted_runtime(
         config: what is trained.
         dataset, method: which run.
         seeds: how many.
-        device: on which; the calibrated one or the assumed one if not given.
+        device: the device to train on; by default the calibrated one or the assumed one.
 
     Returns:
         0 for a control, and for a network of which nothing is on record.

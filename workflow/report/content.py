@@ -160,7 +160,7 @@ def gather(config: Config, results: Results) -> Content:
 
     Args:
         config: the resolved configuration.
-        results: of all its runs.
+        results: the results of all its runs.
     """
     return Content(
         config=config,

@@ -21,10 +21,10 @@ class Separability(NamedTuple):
     """How far the tests tell methods apart on a data set, and where to look at its images.
 
     Attributes:
-        title: of the data set.
+        title: the title of the data set.
         images: the image browser, with the images first on which methods differ most.
         columns: how many columns of tables compare methods on it.
-        resolvable: in how many of them any two methods can be told apart.
+        resolvable: the number of those in which at least two methods differ significantly.
     """
 
     title: str

@@ -39,11 +39,11 @@ class RunInputs:
     Attributes:
         dataset: its title, leading to its runs.
         tables: those that show the run.
-        images: where its test images are shown; empty if the report has none.
+        images: the page where its test images are shown; empty if the report has none.
         training: its training configuration, as resolved.
-        common: that of the common protocol.
-        decimals: of means and spreads.
-        logs: of the seeds that have no result.
+        common: the training configuration of the common protocol.
+        decimals: the decimals of means and spreads.
+        logs: the logs of the seeds that have no result.
     """
 
     record: RunRecord

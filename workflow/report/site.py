@@ -58,7 +58,7 @@ def build_report(config: Config, results: Results) -> None:
 
     Args:
         config: the resolved configuration.
-        results: of all its runs.
+        results: the results of all its runs.
     """
     content = gather(config, results)
     with replacing_folder(paths.report(config)) as folder:

@@ -24,7 +24,7 @@ class ControlRange(NamedTuple):
 
     Attributes:
         run: the learned method on a data set.
-        task: whose score it is.
+        task: the task whose score it is.
         score: the method's.
         floor: the best score among the controls that know nothing of the images.
         by: the method of that control.
@@ -67,7 +67,7 @@ def below_controls(config: Config, results: "pd.DataFrame") -> dict[tuple[Run, T
 
     Args:
         config: the resolved configuration.
-        results: as for `control_ranges`; data sets without controls have no entry.
+        results: the same as for `control_ranges`; data sets without controls have no entry.
     """
     scores, found = _scores(results), {}
     for (dataset, method, task), score in scores.items():

@@ -27,7 +27,7 @@ class Log(NamedTuple):
     """The end of a log file.
 
     Attributes:
-        changed: when it was written to last, in seconds since 1970.
+        changed: the time when it was written to last, in seconds since 1970.
         slurm_job: the id of the job that wrote it, if that was in Slurm and says so.
     """
 
@@ -82,9 +82,9 @@ def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
     """Read a log for one seed.
 
     Args:
-        lines: of the log.
+        lines: the lines of the log.
         run: data set and method, as lines of progress begin.
-        seed: whose lines count, beside those that are of no seed.
+        seed: the seed whose lines count, beside those that are of no seed.
     """
     own = f"{run} seed {seed}: "
     of_run = re.compile(rf"{re.escape(run)} seed (\d+): ")

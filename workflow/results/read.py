@@ -55,7 +55,7 @@ def read_results(config: Config, runs: Iterable[Run], also: Collection[str] = ()
 
     Args:
         config: the resolved configuration.
-        runs: whose results.
+        runs: the runs whose results to read.
         also: names of metrics that the configured rule does not bring.
     """
     read = with_controls(config, runs)

@@ -31,7 +31,8 @@ class RequestedJob(NamedTuple):
 
     Attributes:
         state: `done` includes what had been done before, `failed` is after the last attempt.
-        group: that it was part of and that failed, one step after the other in one job of Slurm's.
+        group: the group that it was part of and that failed, one step after the other in one job of
+            Slurm's.
     """
 
     rule: str
@@ -131,10 +132,10 @@ def ending(config: Config, jobs: Sequence[RequestedJob], began: float, now: floa
     """How it all ended; None if nothing failed and no runs were asked for.
 
     Args:
-        config: whose runs.
+        config: the configuration whose runs to look at.
         jobs: all that were asked for; those of a group in their order.
-        began: when Snakemake began, in seconds since 1970; older logs are of other jobs.
-        now: in seconds since 1970.
+        began: the time when Snakemake began, in seconds since 1970; older logs are of other jobs.
+        now: the present time in seconds since 1970.
     """
     runs = _Runs(standings(config, now), jobs)
     failed, steps = dict[str, Failure](), list[Failure]()

@@ -68,7 +68,7 @@ class SnakemakeProgress:
 
     Attributes:
         tasks: job id -> job, of all that are to be done.
-        began: when the first of them could begin.
+        began: the time when the first of them could begin.
     """
 
     tasks: Mapping[int, Task]

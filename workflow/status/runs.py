@@ -29,13 +29,13 @@ class RunStanding:
     Attributes:
         step: what is under way or comes next: pretrain, train, evaluate or control.
         done: whole epochs of training; None for a run that has ended well.
-        epochs: of how many; None for a control.
+        epochs: the number of epochs to train; None for a control.
         spent: seconds of training so far.
         left: seconds of training left, of a run that trains; None where nothing tells.
-        jaccard: of the last validation.
+        jaccard: the Jaccard index of the last validation.
         saved: whether there is a state to go on from.
         reason: why it failed; empty if it did not.
-        log: of the last job of its step.
+        log: the log of the last job of its step.
         slurm_job: the id of that job, if it was in Slurm; None for a run that is done.
     """
 
@@ -96,8 +96,8 @@ def standings(config: Config, now: float, young: float | None = None) -> list[Ru
     """How every run of the tables and figures stands.
 
     Args:
-        config: whose runs.
-        now: in seconds since 1970.
+        config: the configuration whose runs to look at.
+        now: the present time in seconds since 1970.
         young: seconds without a sign of life after which a run no longer counts as running;
             by default a few minutes more than runs take to save their states.
     """

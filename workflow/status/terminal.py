@@ -58,7 +58,7 @@ class Display:
     """Prints the lines of finished runs, and in a terminal what is under way.
 
     Args:
-        stream: where to.
+        stream: the stream to write to.
         describe: what there is to say of a finished run of a seed, such as `Cirrus · UNet++`.
         name: how a job under way is called.
         live: whether the last line is drawn again and again.

@@ -40,7 +40,7 @@ class Profile:
     """Times the phases of some steps of a run and traces a few others.
 
     Args:
-        folder: where to write.
+        folder: the folder to write to.
         device: where the run computes; phases are timed there if it is a GPU, which does not
             have to stop for it.
     """

@@ -54,12 +54,12 @@ class ComparisonVerdict:
     Attributes:
         comparison: what is compared.
         left: the method with the highest mean of the left side; None where none has one.
-        right: of the right side, likewise; None also for a claim that states a value.
+        right: the same of the right side; None also for a claim that states a value.
         ours: left less right, or for a claim that states a value, left; None where not both are
             there.
         beaten: how many methods of the right side `left` beats.
         of: how many there are.
-        verdict: on this comparison.
+        verdict: the verdict on this comparison.
         stated: of a claim that states a margin, how `ours` stands to it; None for others.
         remark: which runs are missing, and why.
     """
@@ -80,7 +80,7 @@ class ClaimVerdict:
     """A claim of the text.
 
     Attributes:
-        verdict: by our results.
+        verdict: the verdict by our results.
         audit: what the printed cells say of it: agrees, contradicted or unchecked.
         comparisons: those whose left side has a method in this configuration's tables.
     """
@@ -99,8 +99,8 @@ def claim_verdicts(
 
     Args:
         config: the resolved configuration.
-        results: of its runs.
-        claims: of the paper.
+        results: the results of its runs.
+        claims: the claims of the paper.
         audit: id of each claim -> what the audit of the printed cells says of it.
     """
     cells = [cell for table in made_tables(config) for cell in table_cells(config, table)]
@@ -225,9 +225,9 @@ def beaten(
 
     Args:
         pairs: (method, other) -> their difference, times `sign`.
-        method: that may be better.
-        others: that it is compared with.
-        level: of each test.
+        method: the method that may be better.
+        others: the methods that it is compared with.
+        level: the level of each test.
         sign: -1 where `pairs` has the others less the method.
     """
     tested = (found for other in others if (found := pairs.get((method, other))) is not None)

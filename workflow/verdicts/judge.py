@@ -23,13 +23,13 @@ class Verdicts:
     """All that is said of the paper.
 
     Attributes:
-        values: of printed numbers, table by table.
-        claims: of the text's claims, in its order.
-        rankings: of printed rankings, table by table.
-        audit: of the printed tables by themselves; it looks at no result of ours.
+        values: the verdicts on printed numbers, table by table.
+        claims: the verdicts on the text's claims, in its order.
+        rankings: the verdicts on printed rankings, table by table.
+        audit: the audit of the printed tables by themselves; it looks at no result of ours.
         notices: the warnings that hold for the runs behind the verdicts.
-        level: of the intervals.
-        margin: of equivalence, in points.
+        level: the level of the intervals.
+        margin: the margin of equivalence, in points.
     """
 
     values: tuple[ValueVerdict, ...]

@@ -49,7 +49,7 @@ class RankingVerdict:
     Attributes:
         printed: the block's methods in the printed order, the best first.
         ours: those with a result in our order.
-        agreement: of the two; None where there is none, and on phantom data.
+        agreement: the agreement of the two; None where there is none, and on phantom data.
         verdict: whether the printed ranking survives.
         remark: which methods are missing, and why.
     """

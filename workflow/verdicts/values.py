@@ -26,7 +26,7 @@ class ValueVerdict:
     """A printed number and ours.
 
     Attributes:
-        printed: as printed.
+        printed: the number as printed.
         estimate: ours; None where no seed gave a number.
         expected: how many seeds the configuration asks for.
         verdict: what ours says of the printed number.

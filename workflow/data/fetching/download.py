@@ -73,7 +73,7 @@ def download(
     Args:
         files: file name -> MD5, in hexadecimal.
         base_url: what comes before each name in its address.
-        folder: where the files go.
+        folder: the folder that the files are written to.
         source: the public source that they are of; its keys of the configuration are named in
             messages.
         workers: how many are fetched at a time.

@@ -48,8 +48,8 @@ class DownloadPolicy:
         connect_timeout: how long to wait for a connection.
         read_timeout: how long to wait for the next bytes.
         most_requests: requests for one file, however much they bring.
-        most_seconds: after so long no further request is made for a file.
-        report_seconds: between two lines of progress.
+        most_seconds: the time after which no further request is made for a file.
+        report_seconds: the time between two lines of progress.
     """
 
     tries: int = 8

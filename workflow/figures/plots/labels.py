@@ -38,7 +38,7 @@ def place_labels(
         sizes: their widths and heights, inches.
         area: which they may not leave.
         obstacles: what else they should not cover.
-        radius: of a point's marker.
+        radius: the radius of a point's marker.
 
     Returns:
         A box for each label. If there is no free place, the one that covers least.

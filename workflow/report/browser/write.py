@@ -46,7 +46,8 @@ def write_microscope(config: Config, pages: Pages) -> None:
 
     Args:
         config: the resolved configuration.
-        pages: of the report; they hold the scripts that change often, the store the others.
+        pages: the pages of the report; they hold the scripts that change often, the store the
+            others.
 
     Raises:
         DataError: masks or counts of a run cannot be used.

@@ -71,7 +71,7 @@ def train_inpainting(
         masking: its images and settings.
         policy: how images are masked.
         report: gets a line after each epoch.
-        keeper: of the state.
+        keeper: the keeper of the state.
 
     Returns:
         The network, with the weights that validate best, and its validation loss by epoch.

@@ -82,7 +82,7 @@ class Masking:
         """Images, and where a policy masks them.
 
         Args:
-            rows: of the images.
+            rows: the rows of the images.
             policy: how many superpixels they have and how many of those are masked.
             generator: draws views and masks.
             moved: whether the images are seen in a training view, or as they are.

@@ -28,7 +28,7 @@ class Jigsaw(nn.Module):
     """Which of the 24 orders four tiles are in, from the encoder's maps of them.
 
     Args:
-        channels: of the encoder's maps.
+        channels: the channels of the encoder's maps.
     """
 
     def __init__(self, channels: int) -> None:

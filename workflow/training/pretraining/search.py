@@ -57,7 +57,7 @@ def search(
         base: what is lost under the base policy.
         grid: the numbers of superpixels to choose from, in any order.
         trials: how many policies to try.
-        seed: of the sampler.
+        seed: the seed of the sampler.
         report: gets a line after each trial.
 
     Returns:

@@ -17,7 +17,7 @@ class Stages:
 
     Args:
         folder: the run's folder of states.
-        seconds: between two saves of a network that is trained.
+        seconds: the seconds between two saves of a network that is trained.
         asked: tells which signal has asked the run to stop.
     """
 
