@@ -81,7 +81,7 @@ class FaultOutcome(NamedTuple):
     tables: dict[str, bytes]
     seconds: float
     started: int
-    said: list[str]
+    messages: list[str]
 
 
 def _slurm(*command: str) -> None:
@@ -186,7 +186,9 @@ def _shown(case: str, prepared: Path, folder: Path, whole: FaultOutcome) -> bool
     line = (
         f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times"
     )
-    line += f"; {found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.said) or 'nothing'}"
+    line += (
+        f"; {found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.messages) or 'nothing'}"
+    )
     print(line, flush=True)
     return same
 
@@ -270,17 +272,19 @@ def _run(folder: Path, fault: Fault) -> FaultOutcome:
         watcher.over.set()
         watcher.join()
         _slurm("scancel", "--user", str(os.getuid()))  # what was left of a run that did not end
-    said = log.read_text()
+    printed = log.read_text()
     for file in (folder / "results/smoke/logs/train").rglob("*.log"):
-        said += file.read_text()
+        printed += file.read_text()
     if process.returncode:
-        sys.stderr.write(said[-3000:])
+        sys.stderr.write(printed[-3000:])
     tables = {
         file.name: file.read_bytes() for file in (folder / "results/smoke/tables").glob("table_*")
     }
     trained = [job for job in watcher.seen.values() if TRAINS in job["Comment"]]
     starts = sum(1 + int(job.get("Restarts", 0)) for job in trained)
-    return FaultOutcome(tables, time.monotonic() - began, starts, sorted(set(SAID.findall(said))))
+    return FaultOutcome(
+        tables, time.monotonic() - began, starts, sorted(set(SAID.findall(printed)))
+    )
 
 
 def _start(folder: Path, fault: Fault, log: Path) -> subprocess.Popen[str]:

@@ -56,8 +56,8 @@ class ScenarioBlock:
     Attributes:
         scores: mean score of a group's images `[repeats, methods, seeds, groups, classes]`.
         images: how many these are `[groups, classes]`.
-        by_image: for each class, each image's score averaged over seeds `[repeats, methods,
-            images]`.
+        by_image: the score of each image averaged over seeds, for each class, `[repeats,
+            methods, images]`.
         truth: the true mean of each method.
     """
 

@@ -26,8 +26,8 @@ class ClaimOutcome:
 
     Attributes:
         left, right: the best cell of each side; right is None for a claim of kind `value`.
-        off: by how much the cells disagree with the claim, in points; 0 can disagree too, where
-            two numbers that should differ are printed equal.
+        off: the points by which the cells disagree with the claim; 0 can disagree too, where two
+            numbers that should differ are printed equal.
         agrees: whether they can agree, given their rounding.
     """
 

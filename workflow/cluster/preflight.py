@@ -62,11 +62,11 @@ def preflight_with_nodes(
     if any(finding.stops and finding.name in NO_JOBS for finding in found):
         return found, []
     heard = node.ask(cluster, patience)
-    if any(answer.elsewhere and answer.said.get("folder") == "yes" for answer in heard):
+    if any(answer.elsewhere and answer.reported.get("folder") == "yes" for answer in heard):
         found = [finding for finding in found if finding.name != "shared"]  # it was a guess
     full = any(finding.name == "disk" for finding in found)
     found += node.findings(cluster, heard, 0 if full else _needed(cluster))
-    return _known(cluster, found), [node.summary(answer) for answer in heard if answer.said]
+    return _known(cluster, found), [node.summary(answer) for answer in heard if answer.reported]
 
 
 def _known(cluster: Cluster, found: list[PreflightFinding]) -> list[PreflightFinding]:
@@ -101,8 +101,8 @@ def _controller(_: Cluster) -> Iterator[PreflightFinding]:
 
 def _job_age(_: Cluster) -> Iterator[PreflightFinding]:
     """Snakemake asks every three minutes at most; Slurm forgets ended jobs after MinJobAge."""
-    said = output("scontrol", "show", "config") or ""
-    ages = [line.split("=")[1] for line in said.splitlines() if line.startswith("MinJobAge")]
+    settings = output("scontrol", "show", "config") or ""
+    ages = [line.split("=")[1] for line in settings.splitlines() if line.startswith("MinJobAge")]
     age = int("".join(c for c in ages[0] if c.isdigit()) or 0) if ages else 300
     if age < 200 and not answers("sacct", "--allusers", "--starttime=now"):
         yield PreflightFinding(

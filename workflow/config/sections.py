@@ -229,8 +229,8 @@ class Evaluation(Section):
             image's.
         boundary: whether HD95 and ASD are measured as well.
         rule: how JI and DSC are averaged; see `workflow.metrics.rules`.
-        decision: when a label counts as predicted: its sigmoid, or its share of the softmax, is
-            above `threshold`; or it is the largest of all.
+        decision: the rule by which a label counts as predicted: its sigmoid, or its share of the
+            softmax, is above `threshold`; or it is the largest of all.
         drop_duplicates: leaves out test images that are also in the training or validation split.
     """
 

@@ -117,9 +117,9 @@ def leverage(weights: Array) -> tuple[Array, Array, Mask]:
     own = whole**2
     cross = weights @ (np.swapaxes(share, -1, -2) @ share) / 2 - share * whole[..., None]
     drawn = 2 * (weights * cross).sum(axis=-1)
-    alone = own + drawn <= COMPARABLE * own
-    factor = np.divide(own, own + drawn, out=np.zeros_like(own), where=~alone)
-    comparable = (~alone | (own == 0)).all(axis=-1) & (own > 0).any(axis=-1)
+    only_noise = own + drawn <= COMPARABLE * own
+    factor = np.divide(own, own + drawn, out=np.zeros_like(own), where=~only_noise)
+    comparable = (~only_noise | (own == 0)).all(axis=-1) & (own > 0).any(axis=-1)
 
     scaled = factor[..., None]
     ww = np.swapaxes(weights, -1, -2) @ (scaled * weights)

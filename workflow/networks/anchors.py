@@ -28,8 +28,8 @@ class AnchorCase(Section):
         n_seg: lesion types (the output has one channel more).
         n_cls: labels.
         parameters: trainable parameters.
-        flops: of one forward pass of one image in evaluation, two per multiply-add; null where
-            the record has none.
+        flops: the operations of one forward pass of one image in evaluation, two per
+            multiply-add; null where the record has none.
         gmacs: half of that in billions, to one decimal, where the record has no more.
         blocks: dotted names of submodules or parameters, joined by ` + ` -> their parameters.
     """

@@ -45,8 +45,8 @@ def calibrate(config: Config, seconds: float, report: Callable[[str], None]) -> 
     """Measure this device.
 
     Args:
-        config: whose networks to measure, those first that compute most; methods that share a
-            module are measured as one.
+        config: the configuration whose networks to measure, those first that compute most;
+            methods that share a module are measured as one.
         seconds: the seconds after which no further network is begun; those left get the median
             share.
         report: called with each finding, a line of text.

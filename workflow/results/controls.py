@@ -53,9 +53,11 @@ def control_ranges(config: Config, results: "pd.DataFrame") -> list[ControlRange
     """
     scores, found = _scores(results), []
     for (dataset, method, task), score in scores.items():
-        around = _controls(config, scores, dataset, task)
-        oracles = [s for name, s in around.items() if config.methods[name].control == "oracle"]
-        floor = _floor(config, around)
+        control_scores = _controls(config, scores, dataset, task)
+        oracles = [
+            s for name, s in control_scores.items() if config.methods[name].control == "oracle"
+        ]
+        floor = _floor(config, control_scores)
         if oracles and floor and not is_control(config, method):
             by, least = floor
             found.append(ControlRange(Run(dataset, method), task, score, least, by, max(oracles)))
@@ -88,9 +90,9 @@ def _controls(
     return {name: scores[dataset, name, task] for name in names if (dataset, name, task) in scores}
 
 
-def _floor(config: Config, around: Mapping[str, float]) -> tuple[str, float] | None:
+def _floor(config: Config, control_scores: Mapping[str, float]) -> tuple[str, float] | None:
     """The best of the controls that know nothing of the images, and its score."""
-    low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
+    low = {n: s for n, s in control_scores.items() if config.methods[n].control != "oracle"}
     return max(low.items(), key=lambda item: item[1]) if low else None
 
 

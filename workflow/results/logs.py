@@ -78,7 +78,7 @@ class LogSummary(NamedTuple):
     reason: str = ""
 
 
-def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
+def summarise_log(lines: Sequence[str], run: str, seed: int) -> LogSummary:
     """Read a log for one seed.
 
     Args:

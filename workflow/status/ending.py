@@ -102,11 +102,11 @@ class Ending:
         }
         parts = [f"{n} {word}" for word, n in number.items() if n]
         total = sum(number.values())
-        said = [f"{total} run{'s' * (total > 1)}: {', '.join(parts)}"] if total else []
+        clauses = [f"{total} run{'s' * (total > 1)}: {', '.join(parts)}"] if total else []
         if self.steps:
             other = "other " if total else ""
-            said.append(f"{len(self.steps)} {other}step{'s' * (len(self.steps) > 1)} failed")
-        return f"{self.config.results}: {'; '.join(said)}"
+            clauses.append(f"{len(self.steps)} {other}step{'s' * (len(self.steps) > 1)} failed")
+        return f"{self.config.results}: {'; '.join(clauses)}"
 
     @property
     def text(self) -> str:

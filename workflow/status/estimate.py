@@ -19,8 +19,8 @@ class RemainingTraining(NamedTuple):
         clock: seconds until the last of them ends, if as many train at a time as now; None if none
             does.
         at_once: how many train now.
-        known: of the (data set, method) that are left, how many have a run that tells; others count
-            as the mean of their data set, or of all.
+        known: the number of these (data set, method) with a run that tells; others count as the
+            mean of their data set, or of all.
         left: (data set, method) that are left.
     """
 

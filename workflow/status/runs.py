@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from workflow.config import cells, paths
 from workflow.config.model import Config
 from workflow.results.job_logs import Found, SlurmLogs, logs_in, newest_for
-from workflow.results.logs import Log, LogSummary, said_of, slurm_reason
+from workflow.results.logs import Log, LogSummary, slurm_reason, summarise_log
 from workflow.status.saved import SavedProgress, epochs_of, saved_progress, seconds_left
 
 Stand = Literal["waiting", "running", "stopped", "trained", "done", "failed"]
@@ -89,7 +89,7 @@ class _Seen(NamedTuple):
     trained: bool
     left: SavedProgress
     job: _LastJob
-    said: LogSummary
+    summary: LogSummary
 
 
 def standings(config: Config, now: float, young: float | None = None) -> list[RunStanding]:
@@ -157,8 +157,8 @@ class _Pair:
             if job.changed < record["changed"]:
                 job = _LastJob(None, None, ())  # of a training that has been done again since
         lines = job.log.lines if job.log else []
-        said = said_of(lines, " ".join(self.run), seed)
-        return _Seen(seed, step, record is not None, left, job, said)
+        summary = summarise_log(lines, " ".join(self.run), seed)
+        return _Seen(seed, step, record is not None, left, job, summary)
 
     def _ended(self, seed: int, record: dict[str, Any], evaluated: bool) -> RunStanding | None:
         """Done, or failed as its record or its evaluation says; None if neither."""
@@ -169,8 +169,10 @@ class _Pair:
         if not self.learns:
             return self._make(seed, "done", "control", record)
         log = newest_for(self._logs_of("evaluate"), seed)
-        said = Log.read(log.path) if log else None
-        reason = said_of(said.lines, " ".join(self.run), seed).reason if said else ""
+        shown_log = Log.read(log.path) if log else None
+        reason = (
+            summarise_log(shown_log.lines, " ".join(self.run), seed).reason if shown_log else ""
+        )
         return self._make(seed, "failed" if reason else "done", "evaluate", record, reason)
 
     def _make(
@@ -178,7 +180,7 @@ class _Pair:
     ) -> RunStanding:
         """The standing of a run that has a record."""
         log = newest_for(self._logs_of(step), seed)
-        said = Log.read(log.path) if log and stand == "failed" else None
+        shown_log = Log.read(log.path) if log and stand == "failed" else None
         failed_at = (record.get("failure") or {}).get("epoch")
         return RunStanding(
             *self.run,
@@ -191,7 +193,7 @@ class _Pair:
             jaccard=(record.get("best_validation") or {}).get("ji"),
             reason=reason,
             log=str(log.path) if log else None,
-            slurm_job=said.slurm_job if said else None,
+            slurm_job=shown_log.slurm_job if shown_log else None,
         )
 
     def _step(self, seed: int, trained: bool) -> str:
@@ -226,13 +228,13 @@ class _Pair:
 
     def _under_way(self, seen: _Seen, others: list[_Seen]) -> RunStanding:
         """The standing of a run that is not done."""
-        reason = seen.said.reason
-        if not reason and seen.job.slurm and not seen.said.stopped:
+        reason = seen.summary.reason
+        if not reason and seen.job.slurm and not seen.summary.stopped:
             reason = slurm_reason(seen.job.slurm.lines)
         state, stand = seen.left.state, "waiting"
         if reason:
             stand = "failed"
-        elif not seen.said.stopped and self._alive(seen, others) and self._in_turn(seen, others):
+        elif not seen.summary.stopped and self._alive(seen, others) and self._in_turn(seen, others):
             stand = "running"
         elif seen.trained:
             stand = "trained"
@@ -264,7 +266,7 @@ class _Pair:
     def _in_turn(self, seen: _Seen, others: list[_Seen]) -> bool:
         """Whether a job works on this run, or did so last, and not on another of its seeds."""
         of_job = [one for one in others if one.seed in seen.job.seeds]
-        begun = [one.seed for one in of_job if one.said.begun or self._young(one.left.changed)]
+        begun = [one.seed for one in of_job if one.summary.begun or self._young(one.left.changed)]
         turns = begun or [one.seed for one in of_job[:1]]
         return seen.seed in turns or self._young(seen.left.changed)
 
@@ -275,7 +277,7 @@ class _Pair:
         """Whole epochs, of how many, and the seconds left now, of a run of training."""
         if self.training is None:
             return 0, None, None
-        state, line, log = seen.left.state, seen.said.line, seen.job.log
+        state, line, log = seen.left.state, seen.summary.line, seen.job.log
         if seen.trained:
             return self.training.epochs, self.training.epochs, None
         epochs, done, left, at = self.training.epochs, 0, None, self.now
@@ -284,7 +286,7 @@ class _Pair:
             epochs = epochs_of(self.training, state.per_epoch) if state.per_epoch else epochs
         if line and log:
             epochs, done = line.epochs, max(done, line.done)
-            if left is None or (seen.said.last and log.changed > at):
+            if left is None or (seen.summary.last and log.changed > at):
                 left, at = line.left, log.changed
         return done, epochs, left and max(0.0, left - (self.now - at))
 

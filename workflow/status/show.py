@@ -176,11 +176,11 @@ def _running(run: RunStanding) -> str:
     if run.step != "train":
         return f"{run.name}: {run.step}" + _job(run)
     # The epoch under way; before the first, data are loaded and networks compiled.
-    said = f"epoch {_epoch(run)}/{run.epochs}"
+    state = f"epoch {_epoch(run)}/{run.epochs}"
     if run.jaccard is not None:
-        said += f", JI {run.jaccard:.3f}"
+        state += f", JI {run.jaccard:.3f}"
     left = ", time left not known yet" if run.left is None else f", {_time(run.left)} left"
-    return f"{run.name}: {said}{left}{_job(run)}"
+    return f"{run.name}: {state}{left}{_job(run)}"
 
 
 def _stopped(run: RunStanding) -> str:

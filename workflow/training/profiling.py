@@ -41,8 +41,8 @@ class Profile:
 
     Args:
         folder: the folder to write to.
-        device: where the run computes; phases are timed there if it is a GPU, which does not
-            have to stop for it.
+        device: the device that the run computes on; phases are timed there if it is a GPU, which
+            does not have to stop for it.
     """
 
     def __init__(self, folder: Path, device: torch.device | None = None) -> None:

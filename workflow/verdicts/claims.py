@@ -60,7 +60,7 @@ class ComparisonVerdict:
         beaten: how many methods of the right side `left` beats.
         of: how many there are.
         verdict: the verdict on this comparison.
-        stated: of a claim that states a margin, how `ours` stands to it; None for others.
+        stated: the verdict on `ours` by a margin that the claim states; None for other claims.
         remark: which runs are missing, and why.
     """
 

@@ -246,21 +246,21 @@ class Transfer:
         The part is emptied where the response begins at the file's start.
         """
         file, headers = self._file, response.headers
-        said = f"HTTP {response.status_code} {response.reason or ''}".strip()
+        status = f"HTTP {response.status_code} {response.reason or ''}".strip()
         if response.status_code == 416 and file.have:
             size = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", ""))
             if size and int(size[1]) == file.have:
                 file.total = file.have
                 return False
             self._start_over()
-            raise _TryAgain(f"{said}, so from the start again")
+            raise _TryAgain(f"{status}, so from the start again")
         if response.status_code in BUSY or response.status_code >= 500:
             pause = min(
                 _retry_after(headers.get("Retry-After", "")), self._policy.longest_retry_after
             )
-            raise _TryAgain(said, pause)
+            raise _TryAgain(status, pause)
         if response.status_code not in (200, 206):
-            raise GivenUp(said)
+            raise GivenUp(status)
         if headers.get("Content-Encoding", "identity") != "identity":
             raise GivenUp(
                 f"the server compresses it ({headers['Content-Encoding']}) although asked not to"

@@ -294,7 +294,7 @@ def _write_all(
 ) -> None:
     """Write files and folders, each file with the bytes that its header promises."""
     total = math.ceil(sum(member.size for member in wanted.values()) / MEGABYTE)
-    progress, written, told = WorkProgress(title, total, "MB", say), 0, 0
+    progress, written, reported = WorkProgress(title, total, "MB", say), 0, 0
     for path, member in wanted.items():
         for folder in [*_above(path), *([path] if member.folder else [])]:
             (root / folder).mkdir(mode=0o755, exist_ok=True)
@@ -308,8 +308,8 @@ def _write_all(
                 if written > end:
                     break
                 out.write(block)
-                progress.add(written // MEGABYTE - told)
-                told = written // MEGABYTE
+                progress.add(written // MEGABYTE - reported)
+                reported = written // MEGABYTE
         if written != end:
             raise EOFError(f"{member.name!r} has more or fewer bytes than its header says")
     progress.end()
