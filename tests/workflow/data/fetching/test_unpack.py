@@ -224,7 +224,7 @@ def test_an_interrupt_leaves_nothing(monkeypatch, tmp_path, store):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.Progress, "add", interrupt)
+    monkeypatch.setattr(module.WorkProgress, "add", interrupt)
     with pytest.raises(KeyboardInterrupt):
         unpack(pack(tmp_path / "a.zip", FILES), store, say=silent)
     assert entries(store) == []
