@@ -27,13 +27,13 @@ DECODER_CHANNELS = (256, 128, 64, 32, 16)
 SIZES = SizeRule("autosmim", SIZE_MULTIPLE, MINIMUM_SIZE)
 
 
-class Inpainter(nn.Module):
+class InpaintingNetwork(nn.Module):
     """The network of the first stage: paints an image whose masked pixels are black.
 
     Its parameters have the names that they have in the network of the second stage.
 
     Args:
-        network: Maps ``[B, 3, H, W]`` to ``[B, 3, H, W]``; has an ``encoder``.
+        network: Maps `[B, 3, H, W]` to `[B, 3, H, W]`; has an `encoder`.
         sizes: Image sizes that it takes.
     """
 
@@ -43,7 +43,7 @@ class Inpainter(nn.Module):
         self.sizes = sizes
 
     def forward(self, image: Tensor) -> Tensor:
-        """Paint images ``[B, 3, H, W]``; every pixel gets a value, masked or not.
+        """Paint images `[B, 3, H, W]`; every pixel gets a value, masked or not.
 
         Raises:
             ValueError: If H or W does not fit the network.
@@ -52,7 +52,7 @@ class Inpainter(nn.Module):
         return self.network(image)
 
     def encode(self, image: Tensor) -> Tensor:
-        """The encoder's deepest map ``[B, 256, H / 32, W / 32]``, rounded up, of any H and W."""
+        """The encoder's deepest map `[B, 256, H / 32, W / 32]`, rounded up, of any H and W."""
         return self.network.get_submodule("encoder")(image)[-1]
 
     def carried_over(self) -> dict[str, Tensor]:
@@ -65,28 +65,28 @@ def build(*, image_size: int, n_seg: int | None, n_cls: int | None) -> Segmenter
     """Build the network of the second stage with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
 
     Raises:
-        ValueError: If the size does not work or ``n_seg`` is missing.
+        ValueError: If the size does not work or `n_seg` is missing.
     """
     SIZES.check(image_size, image_size)
     return Segmenter(_unet(require_outputs("autosmim", "n_seg", n_seg) + 1), SIZES)
 
 
-def build_inpainting(*, image_size: int) -> Inpainter:
+def build_inpainting(*, image_size: int) -> InpaintingNetwork:
     """Build the network of the first stage: the same but for three output channels, the colours.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
 
     Raises:
         ValueError: If the size does not work.
     """
     SIZES.check(image_size, image_size)
-    return Inpainter(_unet(3), SIZES)
+    return InpaintingNetwork(_unet(3), SIZES)
 
 
 def _unet(outputs: int) -> nn.Module:

@@ -38,15 +38,15 @@ def build(
     """Build DeepLabV3+ with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 16 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 16 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        encoder: ``resnet50``, ``resnet34``, ``resnet101`` or ``tu-xception65``.
+        encoder: `resnet50`, `resnet34`, `resnet101` or `tu-xception65`.
         output_stride: Stride of the encoder's last map, 16 or 8.
         atrous_rates: Dilations of the three 3×3 branches of the pyramid pooling.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing or an option is unknown.
+        ValueError: If the size does not work, `n_seg` is missing or an option is unknown.
     """
     sizes = SizeRule("deeplabv3plus", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

@@ -35,15 +35,15 @@ def build(
     """Build EfficientNet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; others of 32 or more may be given to ``forward``.
+        image_size: Height and width in pixels; others of 32 or more may be given to `forward`.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
-        variant: ``tf_efficientnet_b3``, ``tf_efficientnet_b0`` or ``tf_efficientnet_b4``.
+        variant: `tf_efficientnet_b3`, `tf_efficientnet_b0` or `tf_efficientnet_b4`.
         drop_rate: Dropout before the last layer.
         drop_path_rate: Stochastic depth of the last block; linear from 0.
 
     Raises:
-        ValueError: If the size does not work, ``n_cls`` is missing or the variant is unknown.
+        ValueError: If the size does not work, `n_cls` is missing or the variant is unknown.
     """
     sizes = SizeRule("efficientnet", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

@@ -8,7 +8,7 @@ code in its last public state.
 Decisions: the decoder levels meet at the input's size, which the code fixes at 224×320; n + 1
 output channels under softmax instead of one under a sigmoid. The BatchNorms of MLF follow torch's
 momentum of 0.1, since the code's 0.9 makes the running statistics those of the last batch
-(``paper_bn`` brings it back). Every MLF owns a 3×3 convolution with BN that the code no longer
+(`paper_bn` brings it back). Every MLF owns a 3×3 convolution with BN that the code no longer
 calls. They count in the network's size and are registered here for that reason. Where the public
 record is silent: the interpolation to the input's size has no aligned corners, and each map of the
 spatial gate serves the four channels of one decoder level, as each weight of the channel gate does.
@@ -41,7 +41,7 @@ SCALES = 4  # decoder levels that meet in the fusion
 SCALE_CHANNELS = 4
 
 
-class Stem(nn.Module):
+class EIUNetStem(nn.Module):
     """Two 3×3 convolutions with BN and ReLU beside a 1×1 convolution; sum, ReLU."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Stem(nn.Module):
         self.shortcut = nn.Conv2d(3, WIDTHS[0], 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to ``[B, 32, H, W]``."""
+        """Map images `[B, 3, H, W]` to `[B, 32, H, W]`."""
         return F.relu(self.convs(image) + self.shortcut(image))
 
 
@@ -75,7 +75,7 @@ class InvertedResidual(nn.Module):
         self.shortcut = nn.Sequential(nn.Conv2d(in_channels, channels, 1), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H, W]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, H, W]`."""
         return self.project(self.depthwise(self.expand(x))) + self.shortcut(x)
 
 
@@ -101,7 +101,7 @@ class PyramidSplitAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, channels, H, W]`` to ``[B, channels, H, W]``."""
+        """Map `[B, channels, H, W]` to `[B, channels, H, W]`."""
         maps = [branch(x) for branch in self.branches]
         scores = [self.squeeze_excite(part.mean((2, 3), keepdim=True)) for part in maps]
         weights = torch.stack(scores).softmax(0)  # [4, B, channels / 4, 1, 1]
@@ -130,7 +130,7 @@ class EPSABottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H, W]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, H, W]`."""
         residual = self.expand(F.relu(self.bn(self.attention(self.reduce(x)))))
         return F.relu(residual + self.shortcut(x))
 
@@ -161,7 +161,7 @@ class AtrousPyramid(nn.Module):
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, channels, H, W]`` to ``[B, channels, H, W]``."""
+        """Map `[B, channels, H, W]` to `[B, channels, H, W]`."""
         pooled = self.image_pooling(x.mean((2, 3), keepdim=True)).expand_as(x)
         branches = [branch(x) for branch in self.branches]
         return self.dropout(self.mix(torch.cat([*branches, pooled], dim=1)))
@@ -181,7 +181,7 @@ class NormalisedChannelAttention(nn.Module):
         self.bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, channels, H, W]`` to ``[B, channels, H, W]``."""
+        """Map `[B, channels, H, W]` to `[B, channels, H, W]`."""
         scale = self.bn.weight.detach().abs()
         share = (scale / scale.sum())[:, None, None]
         return torch.sigmoid(self.bn(x) * share) * x
@@ -217,10 +217,10 @@ class MultiLayerFusion(nn.Module):
                 module.momentum = momentum
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Fuse ``x [B, in_channels, H, W]`` and ``y [B, channels, H / 2, W / 2]``.
+        """Fuse `x [B, in_channels, H, W]` and `y [B, channels, H / 2, W / 2]`.
 
         Returns:
-            ``[B, channels, H, W]``, a x + (1 - a) y with one weight a per image and channel. The
+            `[B, channels, H, W]`, a x + (1 - a) y with one weight a per image and channel. The
             weights are not confined to [0, 1].
         """
         x = self.widen(x)
@@ -231,7 +231,7 @@ class MultiLayerFusion(nn.Module):
         return a * x + (1 - a) * y
 
 
-class DecoderLevel(nn.Module):
+class EIUNetDecoderLevel(nn.Module):
     """2×2 transposed convolution, concatenate the skip, two 3×3 convolutions with BN and ReLU.
 
     Args:
@@ -245,7 +245,7 @@ class DecoderLevel(nn.Module):
         self.convs = double_conv(2 * channels, channels, bias=True)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, 2 H, 2 W]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, 2 H, 2 W]`."""
         return self.convs(torch.cat([self.upsample(x), skip], dim=1))
 
 
@@ -271,7 +271,7 @@ class ScaleAttention(nn.Module):
         self.mix = conv_bn_relu(channels, SCALE_CHANNELS)
 
     def channel_gate(self, x: Tensor) -> Tensor:
-        """Weigh ``x [B, 16, H, W]``: one weight per level, ``[B, 4, 1, 1, 1]``."""
+        """Weigh `x [B, 16, H, W]`: one weight per level, `[B, 4, 1, 1, 1]`."""
         # The root of a sum, not of a mean: it grows with the image.
         l2_pooled = torch.linalg.vector_norm(x.float(), dim=(2, 3))
         scores = self.channel_mlp(l2_pooled) + self.channel_mlp(global_soft_pool(x))
@@ -279,11 +279,11 @@ class ScaleAttention(nn.Module):
         return torch.sigmoid(scores)[:, :, None, None, None]
 
     def spatial_gate(self, x: Tensor) -> Tensor:
-        """Weigh ``x [B, 16, H, W]``: one weight per level and pixel, ``[B, 4, 1, H, W]``."""
+        """Weigh `x [B, 16, H, W]`: one weight per level and pixel, `[B, 4, 1, H, W]`."""
         return torch.sigmoid(self.spatial_convs(x)).unsqueeze(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, 16, H, W]`` to ``[B, 4, H, W]``."""
+        """Map `[B, 16, H, W]` to `[B, 4, H, W]`."""
         levels = (SCALES, SCALE_CHANNELS)
         gated = (x.unflatten(1, levels) * self.channel_gate(x)).flatten(1, 2)
         gated = gated + (gated.unflatten(1, levels) * self.spatial_gate(gated)).flatten(1, 2)
@@ -301,7 +301,7 @@ class EIUNet(nn.Module):
 
     def __init__(self, classes: int, *, paper_bn: bool, dead_layers: bool) -> None:
         super().__init__()
-        self.stem = Stem()
+        self.stem = EIUNetStem()
         self.encoders = nn.ModuleList(map(InvertedResidual, WIDTHS[:3], WIDTHS[1:4]))
         self.encoders.append(EPSABottleneck(*WIDTHS[3:]))
         self.aspp = AtrousPyramid(WIDTHS[-1])
@@ -312,14 +312,14 @@ class EIUNet(nn.Module):
             for before, after in pairwise(WIDTHS[:4])
         )
         # Decoder levels from fine to coarse, like the encoder's.
-        self.decoders = nn.ModuleList(map(DecoderLevel, WIDTHS[1:], WIDTHS[:-1]))
+        self.decoders = nn.ModuleList(map(EIUNetDecoderLevel, WIDTHS[1:], WIDTHS[:-1]))
         self.reshapes = nn.ModuleList(nn.Conv2d(w, SCALE_CHANNELS, 1) for w in WIDTHS[:-1])
         self.scale_attention = ScaleAttention()
         self.head = nn.Conv2d(SCALE_CHANNELS, classes, 1)
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+        """Map images `[B, 3, H, W]` to logits `[B, classes, H, W]`."""
         maps = [self.stem(image)]
         for encoder in self.encoders:
             maps.append(encoder(soft_pool(maps[-1])))
@@ -365,7 +365,7 @@ def build(
     """Build EIU-Net with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 16 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 16 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
         paper_bn: Momentum 0.9 instead of 0.1 for the BatchNorms of MLF.
@@ -373,7 +373,7 @@ def build(
             outputs do not depend on them.
 
     Raises:
-        ValueError: If the size does not work or ``n_seg`` is missing.
+        ValueError: If the size does not work or `n_seg` is missing.
     """
     sizes = SizeRule("eiunet", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

@@ -6,7 +6,7 @@ multi-task approaches on three reference encoders. Everything below that family 
 
 - encoder DenseNet-121, timm's layers under timm's names, so that its weights fit;
 - a U-Net decoder of five blocks, skips taken after the BN and ReLU that close each scale;
-- the classification head on the encoder's last map, apart from the decoder. ``cls_from`` moves it
+- the classification head on the encoder's last map, apart from the decoder. `cls_from` moves it
   to the decoder's last map or lets it read both; these stand in for three approaches and are not
   the authors';
 - random weights, Kaiming-normal convolutions, heads by torch's default.
@@ -51,14 +51,14 @@ def build(
     """Build the network with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 segmentation channels.
         n_cls: Number of image labels.
-        cls_from: What the classification head reads: ``encoder`` (its last map), ``decoder`` (its
-            last map) or ``both``.
+        cls_from: What the classification head reads: `encoder` (its last map), `decoder` (its
+            last map) or `both`.
 
     Raises:
-        ValueError: If the size does not work, a number of outputs is missing or ``cls_from`` is
+        ValueError: If the size does not work, a number of outputs is missing or `cls_from` is
             unknown.
     """
     SIZES.check(image_size, image_size)
@@ -72,7 +72,7 @@ def build(
     return network
 
 
-class Encoder(nn.Module):
+class GendeEncoder(nn.Module):
     """DenseNet-121 without its classifier, giving one map per scale after BN and ReLU."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         self.features = timm.create_model("densenet121").get_submodule("features")
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map ``[B, 3, H, W]`` to s_1 .. s_4 and the bottleneck, ``[B, 1024, H/32, W/32]``."""
+        """Map `[B, 3, H, W]` to s_1 .. s_4 and the bottleneck, `[B, 1024, H/32, W/32]`."""
         maps = []
         x = image
         for name, stage in self.features.named_children():
@@ -108,7 +108,7 @@ class DecoderBlock(nn.Module):
         self.convs = double_conv(in_channels + skip_channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, 2 H, 2 W]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, 2 H, 2 W]`."""
         x = F.interpolate(x, scale_factor=2, mode="nearest")
         return self.convs(x if skip is None else torch.cat([x, skip], dim=1))
 
@@ -119,13 +119,13 @@ class Gende(nn.Module):
     Args:
         classes: Channels of the segmentation, background included.
         labels: Image labels.
-        cls_from: What the classification head reads: ``encoder``, ``decoder`` or ``both``.
+        cls_from: What the classification head reads: `encoder`, `decoder` or `both`.
     """
 
     def __init__(self, classes: int, labels: int, cls_from: ClsFrom) -> None:
         super().__init__()
         self.cls_from = cls_from
-        self.encoder = Encoder()
+        self.encoder = GendeEncoder()
         self.decoder = nn.ModuleList(
             DecoderBlock(before, skip, after)
             for before, skip, after in zip((BOTTLENECK, *WIDTHS[:-1]), SKIPS, WIDTHS, strict=True)
@@ -136,7 +136,7 @@ class Gende(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment and classify images ``[B, 3, H, W]``.
+        """Segment and classify images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.

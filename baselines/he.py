@@ -6,7 +6,7 @@ task) and one for the labels present in the image (the auxiliary task). Neither 
 attention.
 
 The layers are those of the official code (github.com/ithet1007/MTL-SegTHOR), with four labels
-there, ``n_cls`` here. Decisions: ResUNet101 as default, the better of the two in the authors' own
+there, `n_cls` here. Decisions: ResUNet101 as default, the better of the two in the authors' own
 results with the whole pipeline; random weights, where the official code starts from ImageNet's;
 Kaiming-normal convolutions but for the heads, which keep torch's default as theirs do. The
 encoder's layers are named as in timm, so that weights of that library fit. Of the paper's other
@@ -50,10 +50,10 @@ def build(
     """Build the network with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 segmentation channels.
         n_cls: Number of image labels.
-        encoder: ``resunet101`` or ``denseunet121``.
+        encoder: `resunet101` or `denseunet121`.
 
     Raises:
         ValueError: If the size does not work, a number of outputs is missing or the encoder is
@@ -90,7 +90,7 @@ class DenseNet121(nn.Module):
         del self.features.norm5
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map ``[B, 3, H, W]`` to what the dense blocks give, before any norm, finest first."""
+        """Map `[B, 3, H, W]` to what the dense blocks give, before any norm, finest first."""
         maps = []
         x = image
         for name, stage in self.features.named_children():
@@ -101,7 +101,7 @@ class DenseNet121(nn.Module):
 
 
 def make_encoder(name: Encoder) -> nn.Module:
-    """Make the backbone that maps ``[B, 3, H, W]`` to d_0 .. d_3 with ``CHANNELS[name]``."""
+    """Make the backbone that maps `[B, 3, H, W]` to d_0 .. d_3 with `CHANNELS[name]`."""
     if name == "denseunet121":
         return DenseNet121()
     return timm.create_model("resnet101", features_only=True, out_indices=(1, 2, 3, 4))
@@ -116,7 +116,7 @@ class DenseLayer(nn.Module):
         self.grow = bn_relu_conv(BOTTLENECK, GROWTH, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C + 48, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C + 48, H, W]`."""
         return torch.cat([x, self.grow(self.reduce(x))], dim=1)
 
 
@@ -135,7 +135,7 @@ class Up(nn.Module):
         self.dense = DenseLayer(channels)
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, deep, h, w]`` and ``[B, skip, H, W]`` to ``[B, channels + 48, H, W]``."""
+        """Map `[B, deep, h, w]` and `[B, skip, H, W]` to `[B, channels + 48, H, W]`."""
         deep = F.interpolate(deep, skip.shape[2:], mode="bilinear", align_corners=True)
         return self.dense(self.merge(torch.cat([deep, skip], dim=1)))
 
@@ -144,7 +144,7 @@ class He(nn.Module):
     """The network of He et al.
 
     Args:
-        encoder: ``resunet101`` or ``denseunet121``.
+        encoder: `resunet101` or `denseunet121`.
         classes: Channels of the segmentation, background included.
         labels: Image labels.
     """
@@ -166,7 +166,7 @@ class He(nn.Module):
         self.classification_head = bn_relu_conv(TAIL, labels, bias=True)
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment and classify images ``[B, 3, H, W]``.
+        """Segment and classify images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.

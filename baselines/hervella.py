@@ -35,14 +35,14 @@ def build(
     """Build the network with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 16 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 16 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 segmentation channels.
         n_cls: Number of image labels.
-        pool: What the classification head reads: ``avg``, the average over the image, or
-            ``avgmax``, average and maximum.
+        pool: What the classification head reads: `avg`, the average over the image, or
+            `avgmax`, average and maximum.
 
     Raises:
-        ValueError: If the size does not work, a number of outputs is missing or ``pool`` is
+        ValueError: If the size does not work, a number of outputs is missing or `pool` is
             unknown.
     """
     SIZES.check(image_size, image_size)
@@ -56,7 +56,7 @@ def build(
     return network
 
 
-class DecoderLevel(nn.Module):
+class HervellaDecoderLevel(nn.Module):
     """Transposed convolution ×2 that halves the channels, concatenation, two 3×3 convolutions.
 
     Args:
@@ -69,7 +69,7 @@ class DecoderLevel(nn.Module):
         self.convs = double_conv(2 * channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, 2 C, H, W]`` and skip ``[B, C, 2 H, 2 W]`` to ``[B, C, 2 H, 2 W]``."""
+        """Map `[B, 2 C, H, W]` and skip `[B, C, 2 H, 2 W]` to `[B, C, 2 H, 2 W]`."""
         return self.convs(torch.cat([skip, self.up(x)], dim=1))
 
 
@@ -79,7 +79,7 @@ class Hervella(nn.Module):
     Args:
         classes: Channels of the segmentation, background included.
         labels: Image labels.
-        pool: ``avg`` or ``avgmax``.
+        pool: `avg` or `avgmax`.
     """
 
     def __init__(self, classes: int, labels: int, pool: Pool) -> None:
@@ -89,13 +89,13 @@ class Hervella(nn.Module):
         self.encoder = nn.ModuleList(
             double_conv(before, after) for before, after in zip(inputs, WIDTHS, strict=True)
         )
-        self.decoder = nn.ModuleList(DecoderLevel(channels) for channels in WIDTHS[-2::-1])
+        self.decoder = nn.ModuleList(HervellaDecoderLevel(channels) for channels in WIDTHS[-2::-1])
         self.segmentation_head = nn.Conv2d(WIDTHS[0], classes, 1)
         pooled = WIDTHS[0] if pool == "avg" else 2 * WIDTHS[0]
         self.classification_head = nn.Linear(pooled, labels)
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment and classify images ``[B, 3, H, W]``.
+        """Segment and classify images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.

@@ -8,7 +8,7 @@ Official: the three variants, the channels, depths and heads, stochastic depth u
 and no dropout. The authors' loss is 0.4 cross-entropy + 0.6 Dice.
 
 Decisions: variant B, the official code's default name; windows of image_size / 32 tokens, with
-which that code takes 512-pixel images too; and which DLF (:class:`DoubleLevelFusion`), since the
+which that code takes 512-pixel images too; and which DLF (`DoubleLevelFusion`), since the
 public code has had two and neither does all of what it holds. Weights are random like ResFormer's.
 The authors start the ResNet from ImageNet; the Swin checkpoint that they load as well is
 overwritten by the random initialisation that follows.
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
 from baselines.parts.swin import (
-    PatchMerging,
+    SwinPatchMerging,
     SwinStage,
     choose_window,
     drop_path_rates,
@@ -66,7 +66,7 @@ VARIANTS: dict[Variant, VariantSettings] = {
 }
 
 
-class Level(nn.Module):
+class HiFormerLevel(nn.Module):
     """One level of the encoder: the ResNet's map as tokens, plus what Swin makes of the level.
 
     Args:
@@ -90,18 +90,18 @@ class Level(nn.Module):
         self.swin = SwinStage(channels, heads, window, drop_path)
 
     def forward(self, features: Tensor, finer: Tensor | None) -> Tensor:
-        """Map ``[B, resnet_channels, H, W]`` to ``[B, H, W, C]``.
+        """Map `[B, resnet_channels, H, W]` to `[B, H, W, C]`.
 
         Args:
             features: The ResNet's map.
-            finer: The merged tokens ``[B, H, W, C]`` of the level before, which are what Swin
-                works on; ``None`` at the first level, where it works on the ResNet's tokens.
+            finer: The merged tokens `[B, H, W, C]` of the level before, which are what Swin
+                works on; `None` at the first level, where it works on the ResNet's tokens.
         """
         tokens = self.to_tokens(features).permute(0, 2, 3, 1)
         return tokens + self.swin(tokens if finer is None else finer)
 
 
-class Encoder(nn.Module):
+class HiFormerEncoder(nn.Module):
     """ResNet and Swin Transformer, level by level.
 
     Args:
@@ -121,16 +121,16 @@ class Encoder(nn.Module):
         )
         rates = drop_path_rates(DROP_PATH, DEPTHS)
         levels = zip(variant.resnet_channels, CHANNELS, HEADS, windows, rates, strict=True)
-        self.levels = nn.ModuleList(Level(*arguments) for arguments in levels)
-        self.merges = nn.ModuleList(PatchMerging(channels) for channels in CHANNELS[:-1])
+        self.levels = nn.ModuleList(HiFormerLevel(*arguments) for arguments in levels)
+        self.merges = nn.ModuleList(SwinPatchMerging(channels) for channels in CHANNELS[:-1])
         self.norm_small = nn.LayerNorm(SMALL)
         self.norm_large = nn.LayerNorm(LARGE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Map ``[B, 3, H, W]`` to the sequences of the small and of the large branch.
+        """Map `[B, 3, H, W]` to the sequences of the small and of the large branch.
 
         Returns:
-            ``[B, 1 + H / 4 * W / 4, 96]`` and ``[B, 1 + H / 16 * W / 16, 384]``: a class token,
+            `[B, 1 + H / 4 * W / 4, 96]` and `[B, 1 + H / 16 * W / 16, 384]`: a class token,
             which is the mean of the level's normalised tokens, and the tokens in row-major order.
         """
         layer1, layer2, layer3 = self.resnet(image)
@@ -143,7 +143,7 @@ class Encoder(nn.Module):
 
 
 def _with_class_token(x: Tensor, norm: nn.Module) -> Tensor:
-    """Flatten ``[B, H, W, C]`` to ``[B, 1 + H * W, C]``, led by the mean of the normed tokens."""
+    """Flatten `[B, H, W, C]` to `[B, 1 + H * W, C]`, led by the mean of the normed tokens."""
     tokens = x.flatten(1, 2)
     return torch.cat([norm(tokens).mean(1, keepdim=True), tokens], dim=1)
 
@@ -157,7 +157,7 @@ class CrossAttention(nn.Module):
     """A visiting class token attends to itself and to the patch tokens of its host branch.
 
     Args:
-        channels: Channels C of the host branch, a multiple of ``heads``.
+        channels: Channels C of the host branch, a multiple of `heads`.
         heads: Attention heads.
     """
 
@@ -170,7 +170,7 @@ class CrossAttention(nn.Module):
         self.projection = nn.Linear(channels, channels)
 
     def forward(self, visitor: Tensor, patches: Tensor) -> Tensor:
-        """Map class tokens ``[B, 1, C]``, with patch tokens ``[B, N, C]``, to ``[B, 1, C]``."""
+        """Map class tokens `[B, 1, C]`, with patch tokens `[B, N, C]`, to `[B, 1, C]`."""
         batch, _, channels = visitor.shape
         tokens = self.norm(torch.cat([visitor, patches], dim=1))
         by_head = (batch, -1, self.heads, channels // self.heads)
@@ -199,7 +199,7 @@ class ClassTokenVisit(nn.Module):
         self.back = _translation(host_channels, channels)
 
     def forward(self, home: Tensor, host: Tensor) -> Tensor:
-        """Renew the class token of ``home [B, 1 + N, C]`` from ``host [B, 1 + M, C_host]``."""
+        """Renew the class token of `home [B, 1 + N, C]` from `host [B, 1 + M, C_host]`."""
         visitor = self.attention(self.there(home[:, :1]), host[:, 1:])
         return torch.cat([self.back(visitor), home[:, 1:]], dim=1)
 
@@ -209,17 +209,17 @@ class DoubleLevelFusion(nn.Module):
 
     All three orders hold the same parameters:
 
-    * ``paper``: the visits, then self-attention on what they brought. Evidently what the present
+    * `paper`: the visits, then self-attention on what they brought. Evidently what the present
       public code means to do, and the only order that trains all of the module (decision).
-    * ``head``: the present public code. It evaluates the same and then returns its inputs, so that
+    * `head`: the present public code. It evaluates the same and then returns its inputs, so that
       nothing here has any effect; the evaluation is left out, the dead parameters are kept. Dead
       with them are the norms behind the class tokens, which nobody else reads.
-    * ``release2022``: the first public release. Self-attention, then the visits, which change
+    * `release2022`: the first public release. Self-attention, then the visits, which change
       nothing but the class tokens, and those are dropped after this module.
 
     Args:
         variant: What distinguishes the variants.
-        order: ``paper``, ``head`` or ``release2022``.
+        order: `paper`, `head` or `release2022`.
     """
 
     def __init__(self, variant: VariantSettings, order: Fusion) -> None:
@@ -239,7 +239,7 @@ class DoubleLevelFusion(nn.Module):
         self.large_blocks = blocks(LARGE, variant.depths[1], large_heads)
 
     def forward(self, small: Tensor, large: Tensor) -> tuple[Tensor, Tensor]:
-        """Map ``[B, 1 + N, 96]`` and ``[B, 1 + M, 384]`` to the same shapes."""
+        """Map `[B, 1 + N, 96]` and `[B, 1 + M, 384]` to the same shapes."""
         if self.order == "head":
             return small, large
         if self.order == "release2022":
@@ -261,7 +261,7 @@ def _conv_gn_relu(in_channels: int, channels: int) -> list[nn.Module]:
     ]
 
 
-class Decoder(nn.Module):
+class HiFormerDecoder(nn.Module):
     """Bring both branches to stride 4, sum them, and go on to single pixels.
 
     Args:
@@ -281,10 +281,10 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(HEAD_CHANNELS, classes, 3, padding=1)
 
     def forward(self, small: Tensor, large: Tensor) -> Tensor:
-        """Decode ``[B, 96, H / 4, W / 4]`` and ``[B, 384, H / 16, W / 16]``.
+        """Decode `[B, 96, H / 4, W / 4]` and `[B, 384, H / 16, W / 16]`.
 
         Returns:
-            Logits ``[B, classes, H, W]``.
+            Logits `[B, classes, H, W]`.
         """
         x = F.relu(self.reduce(self.small(small) + self.large(large)))
         return self.head(F.interpolate(x, scale_factor=4.0, mode="bilinear"))
@@ -310,19 +310,19 @@ class HiFormer(nn.Module):
         dlf: Fusion,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(variant, windows)
+        self.encoder = HiFormerEncoder(variant, windows)
         self.small_position = nn.Parameter(torch.empty(1, 1 + (image_size // 4) ** 2, SMALL))
         self.large_position = nn.Parameter(torch.empty(1, 1 + (image_size // 16) ** 2, LARGE))
         self.dlf = DoubleLevelFusion(variant, dlf)
         self.small_norm = nn.LayerNorm(SMALL)
         self.large_norm = nn.LayerNorm(LARGE)
-        self.decoder = Decoder(classes)
+        self.decoder = HiFormerDecoder(classes)
         initialise_transformer(self)
         for position in (self.small_position, self.large_position):
             nn.init.trunc_normal_(position, std=0.02)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+        """Map `[B, 3, H, W]` to logits `[B, classes, H, W]`."""
         small, large = self.encoder(image)
         small, large = self.dlf(small + self.small_position, large + self.large_position)
         height, width = image.shape[2:]
@@ -343,15 +343,15 @@ def build(
     """Build HiFormer with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; ``forward`` takes no other.
+        image_size: Height and width in pixels; `forward` takes no other.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        variant: ``B`` (ResNet-50), ``S`` or ``L`` (ResNet-34 and a smaller or larger DLF).
-        window_size: Side of an attention window in tokens; ``None`` for ``image_size / 32``.
-        dlf: ``paper``, ``head`` or ``release2022``, see :class:`DoubleLevelFusion`.
+        variant: `B` (ResNet-50), `S` or `L` (ResNet-34 and a smaller or larger DLF).
+        window_size: Side of an attention window in tokens; `None` for `image_size / 32`.
+        dlf: `paper`, `head` or `release2022`, see `DoubleLevelFusion`.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing or an option's value is wrong.
+        ValueError: If the size does not work, `n_seg` is missing or an option's value is wrong.
     """
     SizeRule("hiformer", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     classes = require_outputs("hiformer", "n_seg", n_seg) + 1

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from baselines.parts.convolution import conv_bn_relu
 from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
-from baselines.parts.swin import PatchExpand, PatchMerging, SwinStage, stage_windows, window_for
+from baselines.parts.swin import PatchExpand, SwinPatchMerging, SwinStage, stage_windows, window_for
 from resformer.requirements import SizeRule, require_outputs
 
 SIZE_MULTIPLE = 32
@@ -41,17 +41,17 @@ DROP_PATH = ((0.0, 0.04), (0.08, 0.12), (0.16, 0.2))
 
 
 def to_map(tokens: Tensor) -> Tensor:
-    """View tokens ``[B, H, W, C]`` as a map ``[B, C, H, W]``."""
+    """View tokens `[B, H, W, C]` as a map `[B, C, H, W]`."""
     return tokens.permute(0, 3, 1, 2)
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """View a map ``[B, C, H, W]`` as tokens ``[B, H, W, C]``."""
+    """View a map `[B, C, H, W]` as tokens `[B, H, W, C]`."""
     return x.permute(0, 2, 3, 1)
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Map ``[B, C, H, W]`` to ``[B, C, 2 H, 2 W]``, bilinear with corners aligned."""
+    """Map `[B, C, H, W]` to `[B, C, 2 H, 2 W]`, bilinear with corners aligned."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
@@ -68,10 +68,10 @@ class EfficientNetFront(nn.Module):
         self.stages = nn.ModuleList(network.get_submodule(f"blocks.{stage}") for stage in range(3))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Extract maps at 1/2 (the stem's), 1/4 and 1/8 from images ``[B, 3, H, W]``.
+        """Extract maps at 1/2 (the stem's), 1/4 and 1/8 from images `[B, 3, H, W]`.
 
         Returns:
-            ``[B, 40, H/2, W/2]``, ``[B, 32, H/4, W/4]`` and ``[B, 48, H/8, W/8]``.
+            `[B, 40, H/2, W/2]`, `[B, 32, H/4, W/4]` and `[B, 48, H/8, W/8]`.
         """
         half = self.stem(image)
         quarter = self.stages[1](self.stages[0](half))
@@ -108,7 +108,7 @@ class UnitedAttention(nn.Module):
         self.spatial_out = conv_bn_relu(in_channels, channels)
 
     def channel_path(self, x: Tensor) -> Tensor:
-        """Map ``[B, c, H, W]`` to ``[B, p, H, W]`` with one weight per channel."""
+        """Map `[B, c, H, W]` to `[B, p, H, W]` with one weight per channel."""
         features = self.channel_convs(x)
         # The sum of both weights times the features: of their mean and of their maximum.
         weights = self.channel_mlp(features.mean((2, 3))) + self.channel_mlp(features.amax((2, 3)))
@@ -116,12 +116,12 @@ class UnitedAttention(nn.Module):
         return self.channel_out(F.relu(weighted + self.channel_shortcut(x)))
 
     def spatial_path(self, x: Tensor) -> Tensor:
-        """Map ``[B, c, H, W]`` to ``[B, p, H, W]`` with one weight per position."""
+        """Map `[B, c, H, W]` to `[B, p, H, W]` with one weight per position."""
         statistics = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
         return self.spatial_out(torch.sigmoid(self.spatial_conv(statistics)) * x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, c, H, W]`` to ``[B, p, H, W]``."""
+        """Map `[B, c, H, W]` to `[B, p, H, W]`."""
         return self.channel_path(x) + self.spatial_path(x)
 
 
@@ -151,7 +151,7 @@ class TridentFusion(nn.Module):
         self.out = conv_bn_relu(channels, channels, 1)
 
     def branches(self, x: Tensor) -> list[Tensor]:
-        """Return b1, b2, b3, ``[B, C, H, W]`` each; all but the dilated convolutions is shared."""
+        """Return b1, b2, b3, `[B, C, H, W]` each; all but the dilated convolutions is shared."""
         features = [conv(x) for conv in self.dilated]
         weights = [self.squeeze_excite(feature.mean((2, 3))) for feature in features]
         return [
@@ -160,7 +160,7 @@ class TridentFusion(nn.Module):
         ]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C, H, W]`."""
         b1, b2, b3 = self.branches(x)
         choice = self.choice_conv(F.relu(self.sum_conv(b1 + b2 + b3)))
         a1, a2, a3 = choice.softmax(1).split(1, dim=1)
@@ -183,15 +183,15 @@ class SwinEncoder(nn.Module):
         self.stages = nn.ModuleList(
             SwinStage(*stage) for stage in zip(CHANNELS, HEADS, windows, DROP_PATH, strict=True)
         )
-        self.merges = nn.ModuleList(PatchMerging(channels) for channels in CHANNELS[:-1])
+        self.merges = nn.ModuleList(SwinPatchMerging(channels) for channels in CHANNELS[:-1])
         self.norm = nn.LayerNorm(CHANNELS[-1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode a map ``[B, in_channels, H/8, W/8]``.
+        """Encode a map `[B, in_channels, H/8, W/8]`.
 
         Returns:
-            Inputs of the first two stages, ``[B, H/8, W/8, 192]`` and ``[B, H/16, W/16, 384]``, as
-            skips, and the last stage's output ``[B, H/32, W/32, 768]``.
+            Inputs of the first two stages, `[B, H/8, W/8, 192]` and `[B, H/16, W/16, 384]`, as
+            skips, and the last stage's output `[B, H/32, W/32, 768]`.
         """
         fine = self.embed_norm(to_tokens(self.embed(x)))
         middle = self.merges[0](self.stages[0](fine))
@@ -219,10 +219,10 @@ class SwinDecoder(nn.Module):
         self.norm = nn.LayerNorm(CHANNELS[0])
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Decode tokens ``[B, H/32, W/32, 768]`` with skips, coarser first.
+        """Decode tokens `[B, H/32, W/32, 768]` with skips, coarser first.
 
         Returns:
-            ``[B, H/8, W/8, 192]``.
+            `[B, H/8, W/8, 192]`.
         """
         levels = zip(self.expands, self.unite, self.stages, skips, strict=True)
         for expand, unite, stage, skip in levels:
@@ -250,15 +250,15 @@ class CNNDecoder(nn.Module):
         self.head = nn.Conv2d(16, classes, 3, padding=1)
 
     def forward(self, x: Tensor, quarter: Tensor, half: Tensor) -> Tensor:
-        """Decode a map ``[B, 192, H/8, W/8]``.
+        """Decode a map `[B, 192, H/8, W/8]`.
 
         Args:
             x: The Swin decoder's map.
-            quarter: Skip ``[B, 32, H/4, W/4]``.
-            half: Skip ``[B, 40, H/2, W/2]``.
+            quarter: Skip `[B, 32, H/4, W/4]`.
+            half: Skip `[B, 40, H/2, W/2]`.
 
         Returns:
-            Logits ``[B, classes, H, W]``.
+            Logits `[B, classes, H, W]`.
         """
         x = self.unite_quarter(torch.cat([upsample(self.conv_more(x)), quarter], dim=1))
         # Twice the same convolution and BatchNorm, as in the official code.
@@ -286,7 +286,7 @@ class HTCNet(nn.Module):
         initialise_transformer(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+        """Map `[B, 3, H, W]` to logits `[B, classes, H, W]`."""
         half, quarter, eighth = self.cnn_encoder(image)
         fine, middle, coarse = self.swin_encoder(eighth)
         x = to_tokens(self.tmf(to_map(coarse)))
@@ -304,13 +304,13 @@ def build(
     """Build HTC-Net with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels, a multiple of 32; ``forward`` takes no other.
+        image_size: Height and width in pixels, a multiple of 32; `forward` takes no other.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        window_size: Side of the attention windows in tokens; 1/32 of the image if ``None``.
+        window_size: Side of the attention windows in tokens; 1/32 of the image if `None`.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing or the window is empty.
+        ValueError: If the size does not work, `n_seg` is missing or the window is empty.
     """
     SizeRule("htcnet", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     window = window_for(image_size) if window_size is None else window_size

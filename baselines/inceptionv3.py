@@ -1,6 +1,6 @@
 """InceptionV3 (Szegedy et al., CVPR 2016; reference [17]), Tables V and VII, classification.
 
-timm's ``inception_v3`` with that library's initialisation, truncated normal, but for the last
+timm's `inception_v3` with that library's initialisation, truncated normal, but for the last
 layer.
 
 Decisions: no auxiliary head, because in training it needs images of 299 pixels or more and ISIC
@@ -25,13 +25,13 @@ def build(
     """Build InceptionV3 with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; others of 75 or more may be given to ``forward``.
+        image_size: Height and width in pixels; others of 75 or more may be given to `forward`.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
         drop_rate: Dropout before the last layer.
 
     Raises:
-        ValueError: If the size does not work or ``n_cls`` is missing.
+        ValueError: If the size does not work or `n_cls` is missing.
     """
     sizes = SizeRule("inceptionv3", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

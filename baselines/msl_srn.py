@@ -32,7 +32,7 @@ DEPTHS = (3, 3, 2, 2, 1)
 
 
 def halve(x: Tensor) -> Tensor:
-    """Max-pool ``[B, C, H, W]`` by windows of 2×2, clipped to a map of one pixel.
+    """Max-pool `[B, C, H, W]` by windows of 2×2, clipped to a map of one pixel.
 
     The clipping never acts on images of 128 pixels or more.
     """
@@ -68,7 +68,7 @@ class SparseResidualBlock(nn.Module):
         self.bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H / 2, W / 2]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, H / 2, W / 2]`."""
         return halve(self.bn(F.relu(self.convs(x) + self.shortcut(x))))
 
 
@@ -76,7 +76,7 @@ class SparseResidualNetwork(nn.Module):
     """SRN: a 7×7 stem, five residual blocks, global average pooling.
 
     Args:
-        dead_layers: As in :class:`SparseResidualBlock`.
+        dead_layers: As in `SparseResidualBlock`.
     """
 
     def __init__(self, *, dead_layers: bool) -> None:
@@ -93,7 +93,7 @@ class SparseResidualNetwork(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to features ``[B, 512]``."""
+        """Map images `[B, 3, H, W]` to features `[B, 512]`."""
         return self.blocks(halve(self.stem(image))).mean((2, 3))
 
 
@@ -102,7 +102,7 @@ class MSLSRN(nn.Module):
 
     Args:
         n_cls: Number of image labels.
-        dead_layers: As in :class:`SparseResidualBlock`.
+        dead_layers: As in `SparseResidualBlock`.
     """
 
     def __init__(self, n_cls: int, *, dead_layers: bool) -> None:
@@ -113,7 +113,7 @@ class MSLSRN(nn.Module):
         nn.init.xavier_normal_(self.head.weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to logits ``[B, n_cls]``."""
+        """Map images `[B, 3, H, W]` to logits `[B, n_cls]`."""
         half_size = (image.shape[2] // 2, image.shape[3] // 2)
         small = F.interpolate(image, half_size, mode="bilinear", align_corners=False)
         return self.head(torch.cat([self.large(image), self.small(small)], dim=1))
@@ -125,14 +125,14 @@ def build(
     """Build MSL-SRN with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; others from 64 up may be given to ``forward``.
+        image_size: Height and width in pixels; others from 64 up may be given to `forward`.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
         dead_layers: Whether to register the two convolutions that are never called; the outputs
             do not depend on them.
 
     Raises:
-        ValueError: If the size does not work or ``n_cls`` is missing.
+        ValueError: If the size does not work or `n_cls` is missing.
     """
     sizes = SizeRule("msl_srn", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

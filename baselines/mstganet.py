@@ -2,7 +2,7 @@
 
 A U-Net whose coarsest map passes two non-local steps (MsTNL) and whose skips are gated (MsGCS).
 
-As in the official code: widths 32 to 512, which is that code's ``feature_scale`` of 2 and the only
+As in the official code: widths 32 to 512, which is that code's `feature_scale` of 2 and the only
 one it can build; convolutions with a bias beside BatchNorm; attention of one head without the
 usual scale 1 / sqrt(d); the gates γ of both steps start at 0, so that a new network is a U-Net
 with gated skips; positions drawn from a standard normal; everything else torch's initialisation.
@@ -10,7 +10,7 @@ The paper's name for the skips promises attention over channels and positions; t
 weighs positions alone, and that is what stands here.
 
 Decisions: logits in place of the official sigmoid. The official code fixes the sizes of its
-position parameters at those of 512-pixel images; here they follow ``image_size``.
+position parameters at those of 512-pixel images; here they follow `image_size`.
 """
 
 import torch
@@ -49,12 +49,12 @@ class NonLocalStep(nn.Module):
         """Add to a map what its positions find in a memory.
 
         Args:
-            query_map: Source of the queries, ``[B, C, side, side]``.
-            memory: Source of the keys and values, ``[B, C, side, side]``.
-            x: Map to add to, ``[B, C, side, side]``.
+            query_map: Source of the queries, `[B, C, side, side]`.
+            memory: Source of the keys and values, `[B, C, side, side]`.
+            x: Map to add to, `[B, C, side, side]`.
 
         Returns:
-            ``[B, C, side, side]``.
+            `[B, C, side, side]`.
         """
         query = self.query(query_map).flatten(2).mT
         key = self.key(memory).flatten(2).mT
@@ -86,7 +86,7 @@ class MsTNL(nn.Module):
         self.decoder_step = NonLocalStep(channels, side)
 
     def forward(self, skips: list[Tensor], x: Tensor) -> Tensor:
-        """Enrich the coarsest map ``[B, C, h, w]`` with the help of the finer ones."""
+        """Enrich the coarsest map `[B, C, h, w]` with the help of the finer ones."""
         # Q0 = sum over i of ReLU(BN(Conv3×3(downsampled x_i)))
         scales = [
             embed(F.interpolate(skip, x.shape[2:], mode="bilinear"))
@@ -115,12 +115,12 @@ class MsGCS(nn.Module):
         self.bn = nn.BatchNorm2d(1)
 
     def forward(self, decoder: Tensor, skip: Tensor) -> Tensor:
-        """Weigh a skip ``[B, channels, side, side]`` with the help of a map of its shape."""
+        """Weigh a skip `[B, channels, side, side]` with the help of a map of its shape."""
         m = self.mix(torch.cat([decoder, skip], dim=1))
         return torch.sigmoid(self.bn((self.rel_h + self.rel_w) * m)) * skip
 
 
-class DecoderLevel(nn.Module):
+class MsTGANetDecoderLevel(nn.Module):
     """Nearest ×2 and a convolution that halves the channels, then the gated skip beside it.
 
     Args:
@@ -135,7 +135,7 @@ class DecoderLevel(nn.Module):
         self.block = double_conv(2 * channels, channels, bias=True)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, 2 channels, side / 2, side / 2]`` to ``[B, channels, side, side]``."""
+        """Map `[B, 2 channels, side / 2, side / 2]` to `[B, channels, side, side]`."""
         d = self.up_conv(F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.block(torch.cat([self.gate(d, skip), d], dim=1))
 
@@ -156,12 +156,12 @@ class MsTGANet(nn.Module):
         )
         self.mstnl = MsTNL(WIDTHS[:-1], WIDTHS[-1], image_size // 16)
         self.decoder = nn.ModuleList(
-            DecoderLevel(WIDTHS[level], image_size >> level) for level in (3, 2, 1, 0)
+            MsTGANetDecoderLevel(WIDTHS[level], image_size >> level) for level in (3, 2, 1, 0)
         )
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+        """Map `[B, 3, H, W]` to logits `[B, classes, H, W]`."""
         x = self.encoder[0](image)
         skips = []
         for block in self.encoder[1:]:
@@ -177,12 +177,12 @@ def build(*, image_size: int, n_seg: int | None, n_cls: int | None) -> Segmenter
     """Build MsTGANet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels, a multiple of 16; ``forward`` takes no other.
+        image_size: Height and width in pixels, a multiple of 16; `forward` takes no other.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
 
     Raises:
-        ValueError: If the size does not work or ``n_seg`` is missing.
+        ValueError: If the size does not work or `n_seg` is missing.
     """
     SizeRule("mstganet", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     network = MsTGANet(image_size, require_outputs("mstganet", "n_seg", n_seg) + 1)

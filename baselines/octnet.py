@@ -64,7 +64,7 @@ class OCTNet(nn.Module):
                 nn.init.xavier_normal_(layer.weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to logits ``[B, n_cls]``."""
+        """Map images `[B, 3, H, W]` to logits `[B, n_cls]`."""
         return self.head(self.blocks(image).mean((2, 3)))
 
 
@@ -72,12 +72,12 @@ def build(*, image_size: int, n_seg: int | None, n_cls: int | None) -> Classifie
     """Build OCTNet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; others from 64 up may be given to ``forward``.
+        image_size: Height and width in pixels; others from 64 up may be given to `forward`.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
 
     Raises:
-        ValueError: If the size does not work or ``n_cls`` is missing.
+        ValueError: If the size does not work or `n_cls` is missing.
     """
     sizes = SizeRule("octnet", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

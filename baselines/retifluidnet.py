@@ -2,7 +2,7 @@
 
 A U-Net whose skips and bottleneck pass parameter-free attention over positions and channels (SDA),
 with heads on every decoder level and, beside each, a head for the connectivity of neighbouring
-pixels. The latter serve the authors' loss only (``workflow/training/connectivity.py``).
+pixels. The latter serve the authors' loss only (`workflow/training/connectivity.py`).
 
 As in the official code: widths 32 to 512, convolutions with a bias beside BatchNorm, SDA on maps
 pooled by 4, multi-kernel pooling (RMP) in the bottleneck, nearest-neighbour resizing, no dropout,
@@ -10,11 +10,11 @@ Glorot-uniform weights and zero biases.
 
 Decisions: three input channels in place of one; classes are the argmax of the main logits, not of
 the connectivity votes that the authors' evaluator counts; BatchNorm keeps torch's eps and momentum
-(Keras: 1e-3 and 0.01). Resizing is torch's ``nearest-exact``, which picks the pixels TensorFlow
-picks where sizes do not divide; ``nearest`` does not. A pooling window larger than the map is cut
+(Keras: 1e-3 and 0.01). Resizing is torch's `nearest-exact`, which picks the pixels TensorFlow
+picks where sizes do not divide; `nearest` does not. A pooling window larger than the map is cut
 to it; that happens below 192 pixels only, where the bottleneck is smaller than the largest window.
 
-Without ``side_outputs`` the side and connectivity heads are made, counted and never used.
+Without `side_outputs` the side and connectivity heads are made, counted and never used.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -38,7 +38,7 @@ NEIGHBOURS = 8
 
 
 def max_pool(x: Tensor, side: int) -> Tensor:
-    """Max-pool by windows of ``side``, cut to the map ``[B, C, H, W]`` where that is smaller."""
+    """Max-pool by windows of `side`, cut to the map `[B, C, H, W]` where that is smaller."""
     return F.max_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])))
 
 
@@ -62,7 +62,7 @@ class SelfDualAttention(nn.Module):
         self.channel_scale = nn.Parameter(torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C, H, W]`."""
         pooled = max_pool(x, ATTENTION_POOL)
         tokens = pooled.permute(0, 2, 3, 1).flatten(1, 2)
         # softmax(X Xᵀ / sqrt(N)) X, fused: at 512 pixels the finest level has 16,384 tokens.
@@ -76,7 +76,7 @@ class SelfDualAttention(nn.Module):
         return x + 0.5 * F.interpolate(attended, x.shape[2:], mode="nearest-exact")
 
     def channel_attention(self, tokens: Tensor) -> Tensor:
-        """Return softmax(Xᵀ X / C) over the last axis, ``[B, C, C]``, of tokens ``[B, N, C]``.
+        """Return softmax(Xᵀ X / C) over the last axis, `[B, C, C]`, of tokens `[B, N, C]`.
 
         In float32 also under autocast: a score sums over all N positions, and its bfloat16
         neighbours can lie more than 1 apart, that is factors of the softmax.
@@ -101,7 +101,7 @@ class MultiKernelPooling(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(channels, 1, 1) for _ in RMP_KERNELS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C + 4, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C + 4, H, W]`."""
         pooled = (
             F.relu(conv(max_pool(x, kernel)))
             for conv, kernel in zip(self.convs, RMP_KERNELS, strict=True)
@@ -110,7 +110,7 @@ class MultiKernelPooling(nn.Module):
         return torch.cat([x, *resized], dim=1)
 
 
-class DecoderLevel(nn.Module):
+class RetiFluidNetDecoderLevel(nn.Module):
     """Transposed convolution ×2, concatenation with the skip and its SDA, two 3×3 convolutions.
 
     Args:
@@ -126,7 +126,7 @@ class DecoderLevel(nn.Module):
         self.convs = double_conv(3 * channels, channels, bias=True)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` and ``[B, C, 2 H, 2 W]`` to ``[B, C, 2 H, 2 W]``."""
+        """Map `[B, in_channels, H, W]` and `[B, C, 2 H, 2 W]` to `[B, C, 2 H, 2 W]`."""
         joined = torch.cat([self.sda(skip), skip, self.up(x)], dim=1)
         return self.convs(F.relu(self.norm(joined)))
 
@@ -142,7 +142,7 @@ class ConnectivityHead(nn.Conv2d):
         super().__init__(classes, NEIGHBOURS * classes, 1, groups=classes)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map scores ``[B, C, H, W]`` to connectivity logits ``[B, C, 8, H, W]``."""
+        """Map scores `[B, C, H, W]` to connectivity logits `[B, C, 8, H, W]`."""
         return super().forward(input).unflatten(1, (-1, NEIGHBOURS))
 
 
@@ -171,7 +171,7 @@ class RetiFluidNet(nn.Module):
         coarse_to_fine = WIDTHS[::-1]
         coarser = (BOTTLENECK_WIDTH + len(RMP_KERNELS), *coarse_to_fine[:-1])
         self.decoder = nn.ModuleList(
-            DecoderLevel(before, width)
+            RetiFluidNetDecoderLevel(before, width)
             for before, width in zip(coarser, coarse_to_fine, strict=True)
         )
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)
@@ -179,12 +179,12 @@ class RetiFluidNet(nn.Module):
         self.connectivity_heads = nn.ModuleList(ConnectivityHead(classes) for _ in WIDTHS)
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment images ``[B, 3, H, W]``.
+        """Segment images `[B, 3, H, W]`.
 
         Returns:
-            Logits ``[B, C, H, W]``. In training with ``side_outputs`` also, as ``auxiliary``, all
-            at the image's resolution and finest level first: ``side``, the logits
-            ``[B, C, H, W]`` of levels 1 to 4; ``connectivity``, the logits ``[B, C, 8, H, W]`` of
+            Logits `[B, C, H, W]`. In training with `side_outputs` also, as `auxiliary`, all
+            at the image's resolution and finest level first: `side`, the logits
+            `[B, C, H, W]` of levels 1 to 4; `connectivity`, the logits `[B, C, 8, H, W]` of
             the main output and of these four.
 
         Raises:
@@ -210,11 +210,11 @@ class RetiFluidNet(nn.Module):
         """Evaluate side and connectivity heads.
 
         Args:
-            logits: Of the main output, ``[B, C, H, W]``.
-            maps: Decoder maps of levels 1 to 4, ``[B, w_k, H / 2^k, W / 2^k]``.
+            logits: Of the main output, `[B, C, H, W]`.
+            maps: Decoder maps of levels 1 to 4, `[B, w_k, H / 2^k, W / 2^k]`.
 
         Returns:
-            See :meth:`forward`.
+            See `forward`.
         """
         side = tuple(
             head(F.interpolate(x, scale_factor=2**level, mode="nearest-exact"))
@@ -245,13 +245,13 @@ def build(
     """Build RetiFluidNet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
         side_outputs: Whether training also evaluates the heads that the authors' loss needs.
 
     Raises:
-        ValueError: If the size does not work or ``n_seg`` is missing.
+        ValueError: If the size does not work or `n_seg` is missing.
     """
     sizes = SizeRule("retifluidnet", SIZE_MULTIPLE, MINIMUM_SIZE)
     sizes.check(image_size, image_size)

@@ -36,16 +36,16 @@ def build(
     """Build a Swin Transformer with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; ``forward`` takes no other.
+        image_size: Height and width in pixels; `forward` takes no other.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
         variant: timm's name of the base, small or tiny network; the 224 of the name is the
-            default of ``image_size``, which is overridden.
+            default of `image_size`, which is overridden.
         window_size: Side of an attention window in tokens.
         drop_path_rate: Stochastic depth of the last block; linear from 0.
 
     Raises:
-        ValueError: If the size does not work, ``n_cls`` is missing or the variant is unknown.
+        ValueError: If the size does not work, `n_cls` is missing or the variant is unknown.
     """
     SizeRule("swint", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     require_choice("swint", "variant", variant, get_args(Variant))

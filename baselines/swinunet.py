@@ -21,7 +21,7 @@ from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
 from baselines.parts.swin import (
     PatchExpand,
-    PatchMerging,
+    SwinPatchMerging,
     SwinStage,
     choose_window,
     drop_path_rates,
@@ -47,7 +47,7 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(CHANNELS[0])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to ``[B, H / 4, W / 4, 96]``."""
+        """Map `[B, 3, H, W]` to `[B, H / 4, W / 4, 96]`."""
         return self.norm(self.conv(image).permute(0, 2, 3, 1))
 
 
@@ -71,7 +71,7 @@ class SwinUNet(nn.Module):
 
         self.patch_embed = PatchEmbed()
         self.encoder = nn.ModuleList(stage(level) for level in (0, 1, 2))
-        self.merges = nn.ModuleList(PatchMerging(CHANNELS[level]) for level in (0, 1, 2))
+        self.merges = nn.ModuleList(SwinPatchMerging(CHANNELS[level]) for level in (0, 1, 2))
         self.bottleneck = stage(3)
         self.norm = nn.LayerNorm(CHANNELS[3])
         self.expands = nn.ModuleList(PatchExpand(CHANNELS[level + 1]) for level in (2, 1, 0))
@@ -85,7 +85,7 @@ class SwinUNet(nn.Module):
         initialise_transformer(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+        """Map `[B, 3, H, W]` to logits `[B, classes, H, W]`."""
         x = self.patch_embed(image)
         skips = []
         for stage, merge in zip(self.encoder, self.merges, strict=True):
@@ -109,15 +109,15 @@ def build(
     """Build Swin-Unet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; ``forward`` takes no other.
+        image_size: Height and width in pixels; `forward` takes no other.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        window_size: Side of an attention window in tokens; ``None`` for ``image_size / 32``.
+        window_size: Side of an attention window in tokens; `None` for `image_size / 32`.
         depths: Swin blocks of the three encoder stages and the bottleneck. The authors' network
             has two each; (2, 2, 6, 2) is what their Python class builds if given no depths.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing or an option's value is wrong.
+        ValueError: If the size does not work, `n_seg` is missing or an option's value is wrong.
     """
     SizeRule("swinunet", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     classes = require_outputs("swinunet", "n_seg", n_seg) + 1

@@ -38,7 +38,7 @@ VIT_SIZES: dict[Preset, ViTSize] = {
 
 
 def bicubic_weights(positions: int, length: int, device: torch.device) -> Tensor:
-    """Return ``[length, positions]``: what each position adds to each point of a resized axis."""
+    """Return `[length, positions]`: what each position adds to each point of a resized axis."""
     identity = torch.eye(positions, device=device)[None, None]
     return F.interpolate(identity, (length, positions), mode="bicubic", align_corners=False)[0, 0]
 
@@ -74,7 +74,7 @@ class Tang(nn.Module):
             nn.init.trunc_normal_(table, std=0.02)
 
     def positions(self, height: int, width: int) -> Tensor:
-        """Return the learned positions ``[1, C, height, width]``, resized where the grid differs.
+        """Return the learned positions `[1, C, height, width]`, resized where the grid differs.
 
         Bicubic, by a matrix for each axis, because the backward pass of torch's own bicubic
         resizing adds up in no fixed order on a GPU.
@@ -87,7 +87,7 @@ class Tang(nn.Module):
         return rows @ self.position @ columns.T
 
     def forward(self, image: Tensor) -> Prediction:
-        """Predict from images ``[B, 3, H, W]``; see :class:`Prediction` for the result's shapes.
+        """Predict from images `[B, 3, H, W]`; see `Prediction` for the result's shapes.
 
         Raises:
             ValueError: If H or W does not fit the network.
@@ -113,10 +113,10 @@ def build(
 
     Args:
         image_size: Height and width in pixels; sets the grid of learned positions. Other multiples
-            of 16, also non-square, may be given to ``forward``.
+            of 16, also non-square, may be given to `forward`.
         n_seg: Number of lesion types n; the segmentation has n + 1 channels.
         n_cls: Number of image labels.
-        preset: ``base`` for a transformer of ViT-Base's size, ``small`` for half of its width
+        preset: `base` for a transformer of ViT-Base's size, `small` for half of its width
             and depth.
 
     Raises:

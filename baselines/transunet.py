@@ -63,7 +63,7 @@ class TransUNet(nn.Module):
                     nn.init.normal_(layer.bias, std=1e-6)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images ``[B, 3, H, W]`` to logits ``[B, outputs, H, W]``."""
+        """Map images `[B, 3, H, W]` to logits `[B, outputs, H, W]`."""
         half, quarter, eighth, sixteenth = self.cnn(image)
         patches = self.patch_embedding(sixteenth)
         tokens = self.transformer(patches.flatten(2).transpose(1, 2) + self.position)
@@ -82,14 +82,14 @@ def build(
     """Build TransUNet with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; ``forward`` takes no other.
+        image_size: Height and width in pixels; `forward` takes no other.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        vit: ``base`` for R50-ViT-B/16 or ``large`` for R50-ViT-L/16.
+        vit: `base` for R50-ViT-B/16 or `large` for R50-ViT-L/16.
         n_skip: 3, or 0 for a decoder without skips.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing or an option is unknown.
+        ValueError: If the size does not work, `n_seg` is missing or an option is unknown.
     """
     SizeRule("transunet", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     require_choice("transunet", "vit", vit, get_args(ViT))

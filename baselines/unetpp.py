@@ -1,8 +1,8 @@
 """UNet++ (Zhou et al., DLMIA 2018; reference [35]), Tables VI and VII, segmentation.
 
-Two forms. ``smp``, the default: the nested decoder of segmentation_models_pytorch on a ResNet-34
+Two forms. `smp`, the default: the nested decoder of segmentation_models_pytorch on a ResNet-34
 encoder, with that library's initialisation (encoder: torchvision's rules; decoder: Kaiming-uniform;
-head: Xavier-uniform). ``nested``: the network of the original paper, without a classification
+head: Xavier-uniform). `nested`: the network of the original paper, without a classification
 network as encoder, and with its deep supervision if asked for; most medical papers report this one.
 
 Decisions: the paper names neither form nor encoder. ResNet-34 is the library's default and the
@@ -40,15 +40,15 @@ def build(
     """Build UNet++ with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; other multiples of 32 may be given to ``forward``.
+        image_size: Height and width in pixels; other multiples of 32 may be given to `forward`.
         n_seg: Number of lesion types n; the network has n + 1 output channels.
         n_cls: Ignored, the method does not classify.
-        form: ``smp`` or ``nested``.
-        encoder: ``resnet34``, ``resnet50`` or ``vgg16_bn``; the nested form ignores it.
+        form: `smp` or `nested`.
+        encoder: `resnet34`, `resnet50` or `vgg16_bn`; the nested form ignores it.
         deep_supervision: Whether the nested form has, and in training returns, three more heads.
 
     Raises:
-        ValueError: If the size does not work, ``n_seg`` is missing, form or encoder is unknown, or
+        ValueError: If the size does not work, `n_seg` is missing, form or encoder is unknown, or
             deep supervision is asked of the form that has none.
     """
     sizes = SizeRule("unetpp", SIZE_MULTIPLE, MINIMUM_SIZE)

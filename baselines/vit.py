@@ -30,14 +30,14 @@ def build(
     """Build ViT with random weights from torch's default generator.
 
     Args:
-        image_size: Height and width in pixels; ``forward`` takes no other.
+        image_size: Height and width in pixels; `forward` takes no other.
         n_seg: Ignored, the method does not segment.
         n_cls: Number of image labels.
-        variant: ``vit_base_patch16_224`` or ``vit_small_patch16_224``; the 224 of the name is the
-            default of ``image_size``, which is overridden.
+        variant: `vit_base_patch16_224` or `vit_small_patch16_224`; the 224 of the name is the
+            default of `image_size`, which is overridden.
 
     Raises:
-        ValueError: If the size does not work, ``n_cls`` is missing or the variant is unknown.
+        ValueError: If the size does not work, `n_cls` is missing or the variant is unknown.
     """
     SizeRule("vit", SIZE_MULTIPLE, MINIMUM_SIZE).check(image_size, image_size)
     require_choice("vit", "variant", variant, get_args(Variant))

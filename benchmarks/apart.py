@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks import plain
-from benchmarks.cases import Case, lesions, plain_step
+from benchmarks.cases import BenchmarkCase, lesions, plain_step
 from workflow.networks.device import available_cpus
 
 
-class Cost(NamedTuple):
+class StepSeconds(NamedTuple):
     """Seconds of one step: on the clock, of the processor, and of that in the system's service."""
 
     wall: float
@@ -33,13 +33,15 @@ class Stopwatch:
     def __init__(self) -> None:
         self._start = self._now()
 
-    def read(self) -> Cost:
+    def read(self) -> StepSeconds:
         """What was spent since then."""
-        return Cost(*(now - then for now, then in zip(self._now(), self._start, strict=True)))
+        return StepSeconds(
+            *(now - then for now, then in zip(self._now(), self._start, strict=True))
+        )
 
     @staticmethod
-    def _now() -> Cost:
-        return Cost(time.perf_counter(), time.process_time(), os.times().system)
+    def _now() -> StepSeconds:
+        return StepSeconds(time.perf_counter(), time.process_time(), os.times().system)
 
 
 class PlainProcess:
@@ -48,7 +50,7 @@ class PlainProcess:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def step(self) -> Cost:
+    def step(self) -> StepSeconds:
         """Take a step; the first one waits for the process to be ready.
 
         Raises:
@@ -59,7 +61,7 @@ class PlainProcess:
 
 
 @contextmanager
-def plain_process(case: Case, device: torch.device) -> Iterator[PlainProcess]:
+def plain_process(case: BenchmarkCase, device: torch.device) -> Iterator[PlainProcess]:
     """Start such a process, and end it after the block."""
     context = get_context("spawn")
     here, there = context.Pipe()
@@ -73,7 +75,7 @@ def plain_process(case: Case, device: torch.device) -> Iterator[PlainProcess]:
         process.join()
 
 
-def _serve(connection: Any, case: Case, name: str) -> None:
+def _serve(connection: Any, case: BenchmarkCase, name: str) -> None:
     device, training = torch.device(name), case.config().training
     torch.set_num_threads(min(training.threads, available_cpus()))
     torch.backends.cudnn.benchmark = True

@@ -23,7 +23,7 @@ SIZES = {96: "isic2017", 224: "isic2017", 512: "retouch_cirrus"}
 IMAGES = 24
 
 
-class Case(NamedTuple):
+class BenchmarkCase(NamedTuple):
     """One setting: a method, the data set whose outputs it has, image size, batch size."""
 
     method: str
@@ -43,7 +43,7 @@ class Case(NamedTuple):
         return load_config(overrides=overrides)
 
 
-def lesions(case: Case, device: torch.device) -> DeviceImages:
+def lesions(case: BenchmarkCase, device: torch.device) -> DeviceImages:
     """Images with blobs of other brightness, and the masks of those: as hard as an easy lesion."""
     generator = torch.Generator().manual_seed(0)
     data = case.config().datasets[case.dataset]
@@ -64,7 +64,7 @@ def lesions(case: Case, device: torch.device) -> DeviceImages:
 
 
 def engine(
-    case: Case,
+    case: BenchmarkCase,
     images: DeviceImages,
     precision: torch.dtype,
     profile: Profile | None = None,
@@ -87,7 +87,7 @@ def engine(
     return trainer
 
 
-def plain_step(case: Case, device: torch.device, **training: Any) -> plain.PlainStep:
+def plain_step(case: BenchmarkCase, device: torch.device, **training: Any) -> plain.PlainStep:
     """The plain implementation with the same weights."""
     config = case.config(**training)
     torch.manual_seed(0)
@@ -103,7 +103,7 @@ class Drawn(NamedTuple):
     motions: Tensor
 
 
-def drawn(case: Case, images: DeviceImages, generator: torch.Generator) -> Drawn:
+def drawn(case: BenchmarkCase, images: DeviceImages, generator: torch.Generator) -> Drawn:
     """A batch as the engine draws it."""
     rows = torch.randperm(len(images), generator=generator)[: case.batch]
     motions = draw_motions(case.batch, images.images.shape[-2:], _augmentation(case), generator)
@@ -111,6 +111,6 @@ def drawn(case: Case, images: DeviceImages, generator: torch.Generator) -> Drawn
 
 
 @cache
-def _augmentation(case: Case) -> Augmentation:
+def _augmentation(case: BenchmarkCase) -> Augmentation:
     """How a case's images are moved; reading the configuration takes longer than a small step."""
     return case.config().training.augmentation

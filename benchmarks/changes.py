@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
-class Change(NamedTuple):
+class TriedChange(NamedTuple):
     """A change, as a person would make it.
 
     Attributes:
@@ -52,7 +52,7 @@ assert TITLE in text
 print(f"table further: {TITLE} {float(cell['mean']):.1f}, with {len(found)} cells in five formats")
 """
 
-METRIC = Change(
+METRIC = TriedChange(
     check=f"NAME, TITLE, VALUE = 'ppv', 'PPV', 60.0\n{_COUNTS}",
     edits={
         "workflow/config/metrics.py": [
@@ -69,7 +69,7 @@ METRIC = Change(
 )
 
 # One that is no share of counts has its formula beside it.
-FORMULA = Change(
+FORMULA = TriedChange(
     check=f"NAME, TITLE, VALUE = 'worst', 'Worst JI', 100 / 3\n{_COUNTS}",
     edits={
         "workflow/config/metrics.py": [
@@ -97,7 +97,7 @@ FORMULA = Change(
     },
 )
 
-OPTIMISER = Change(
+OPTIMISER = TriedChange(
     check="""
 import torch
 from workflow.config.load import load_config
@@ -190,7 +190,7 @@ class Moles:
         yield RawImage(group, pixels, mask, pixels.shape[:2])
 '''
 
-SOURCE = Change(
+SOURCE = TriedChange(
     check="""
 import os, subprocess, sys
 from pathlib import Path
@@ -241,7 +241,7 @@ print(f"prepared and past its gates: {len(images)} training images of {images.sh
     },
 )
 
-PAGE = Change(
+PAGE = TriedChange(
     check="""
 import subprocess, sys
 from pathlib import Path
@@ -277,7 +277,7 @@ print(f"seeds.html, in the navigation of all {len(pages)} pages beside it")
     },
 )
 
-TABLE = Change(
+TABLE = TriedChange(
     check="""
 from workflow.config import paths
 from workflow.config.cells import made_tables, table_cells
@@ -303,7 +303,7 @@ print(f"table favourites: {len(list(table_cells(config, 'favourites')))} cells i
     },
 )
 
-METHOD = Change(
+METHOD = TriedChange(
     check="""
 import torch
 from workflow.config.cells import runs, table_rows

@@ -45,15 +45,15 @@ def seconds(folder: Path, *arguments: str) -> tuple[float, str]:
     return time.monotonic() - start, done.stdout
 
 
-def steps(said: str) -> int:
+def steps(output: str) -> int:
     """The number of steps in the table that a dry run prints.
 
     Raises:
         RuntimeError: there is none, since everything is up to date.
     """
-    totals = [line.split()[1] for line in said.splitlines() if line.startswith("total ")]
+    totals = [line.split()[1] for line in output.splitlines() if line.startswith("total ")]
     if not totals:
-        raise RuntimeError(f"a dry run has nothing to do here: {said[-500:]}")
+        raise RuntimeError(f"a dry run has nothing to do here: {output[-500:]}")
     return int(totals[0])
 
 

@@ -58,7 +58,7 @@ class Fault(NamedTuple):
 
     Attributes:
         strike: what is done to the first job of training; it may put it right again.
-        arguments: of Snakemake, beside the usual.
+        arguments: arguments given to Snakemake beside the usual ones.
         site: what is in slurm/site.yaml.
         kills: whether Snakemake itself is killed, and started again at once.
         accounting: whether Slurm keeps accounts, which `sacct` is asked for.
@@ -75,13 +75,13 @@ class Fault(NamedTuple):
     disk: int | None = None
 
 
-class Outcome(NamedTuple):
+class FaultOutcome(NamedTuple):
     """How a run ended: table bytes by file, seconds, starts of training, what was said."""
 
     tables: dict[str, bytes]
     seconds: float
     started: int
-    said: list[str]
+    messages: list[str]
 
 
 def _slurm(*command: str) -> None:
@@ -178,7 +178,7 @@ def _config(diverges: bool = False) -> list[str]:
     return ["--config", "preset=smoke", *config]
 
 
-def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
+def _shown(case: str, prepared: Path, folder: Path, whole: FaultOutcome) -> bool:
     found = run(prepared, folder, FAULTS[case])
     same = found.tables == whole.tables
     if FAULTS[case].diverges:  # there is another row, too
@@ -186,12 +186,14 @@ def _shown(case: str, prepared: Path, folder: Path, whole: Outcome) -> bool:
     line = (
         f"{case:<16} {'the same' if same else 'DIFFERENT'}; training started {found.started} times"
     )
-    line += f"; {found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.said) or 'nothing'}"
+    line += (
+        f"; {found.seconds - whole.seconds:+.0f} s; said: {'; '.join(found.messages) or 'nothing'}"
+    )
     print(line, flush=True)
     return same
 
 
-def _rows(outcome: Outcome) -> list[tuple[str, ...]]:
+def _rows(outcome: FaultOutcome) -> list[tuple[str, ...]]:
     """The numbers of the method that trains in all cases, but for its place among others."""
     text = outcome.tables.get(f"{TABLE}.csv", b"").decode()
     lines = [line for line in csv.DictReader(io.StringIO(text)) if line["method"] == METHOD]
@@ -232,7 +234,7 @@ def _disk(folder: Path, megabytes: int | None) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
+def run(prepared: Path, folder: Path, fault: Fault) -> FaultOutcome:
     """Make the table in a copy of the prepared tree, with one fault."""
     shutil.copytree(prepared, folder, symlinks=True)
     if fault.site:
@@ -241,7 +243,7 @@ def run(prepared: Path, folder: Path, fault: Fault) -> Outcome:
         return _run(folder, fault)
 
 
-def _run(folder: Path, fault: Fault) -> Outcome:
+def _run(folder: Path, fault: Fault) -> FaultOutcome:
     struck: list[str] = []
 
     def act(job: dict[str, str]) -> None:
@@ -270,17 +272,19 @@ def _run(folder: Path, fault: Fault) -> Outcome:
         watcher.over.set()
         watcher.join()
         _slurm("scancel", "--user", str(os.getuid()))  # what was left of a run that did not end
-    said = log.read_text()
+    printed = log.read_text()
     for file in (folder / "results/smoke/logs/train").rglob("*.log"):
-        said += file.read_text()
+        printed += file.read_text()
     if process.returncode:
-        sys.stderr.write(said[-3000:])
+        sys.stderr.write(printed[-3000:])
     tables = {
         file.name: file.read_bytes() for file in (folder / "results/smoke/tables").glob("table_*")
     }
     trained = [job for job in watcher.seen.values() if TRAINS in job["Comment"]]
     starts = sum(1 + int(job.get("Restarts", 0)) for job in trained)
-    return Outcome(tables, time.monotonic() - began, starts, sorted(set(SAID.findall(said))))
+    return FaultOutcome(
+        tables, time.monotonic() - began, starts, sorted(set(SAID.findall(printed)))
+    )
 
 
 def _start(folder: Path, fault: Fault, log: Path) -> subprocess.Popen[str]:

@@ -63,8 +63,8 @@ class Variant(NamedTuple):
     """A reading of a network.
 
     Attributes:
-        name: of it in the file.
-        options: of the method, over its own.
+        name: the variant's name in the file.
+        options: options of the method, which replace its own.
         saturated: whether its segmentation head is drawn anew like any convolution, Kaiming-normal
             over the fan-out, as it was before heads were left at torch's default.
     """
@@ -74,7 +74,7 @@ class Variant(NamedTuple):
     saturated: bool
 
 
-class Run(NamedTuple):
+class TrainingTask(NamedTuple):
     """One training: what, and how long."""
 
     method: str
@@ -140,7 +140,7 @@ def splits(config: Config, method: str) -> Splits:
     return Splits(train, val)
 
 
-def trained(run: Run, size: int) -> tuple[Recorded, dict[str, Any]]:
+def trained(run: TrainingTask, size: int) -> tuple[Recorded, dict[str, Any]]:
     """Train one run and measure it; a run that diverged has its losses so far."""
     config = run.config(size)
     training = config.training_for(DATASET, run.method)
@@ -198,7 +198,7 @@ def label_scores(model: nn.Module, images: DeviceImages, precision: torch.dtype)
 # ---- files
 
 
-def missing(runs: list[Run], file: Path) -> Iterator[Run]:
+def missing(runs: list[TrainingTask], file: Path) -> Iterator[TrainingTask]:
     """The runs that a file has not yet."""
     done: set[tuple[str, ...]] = set()
     if file.is_file():
@@ -231,7 +231,7 @@ def read(file: Path) -> list[dict[str, str]]:
 def compare(given: argparse.Namespace) -> None:
     """Train each variant of each method with each seed; then print means over seeds."""
     runs = [
-        Run(method, variant, seed, given.steps)
+        TrainingTask(method, variant, seed, given.steps)
         for seed in given.seeds
         for method in given.methods
         for variant in given.variants
@@ -269,7 +269,7 @@ def print_comparison(rows: list[dict[str, str]]) -> None:
 def curves(given: argparse.Namespace) -> None:
     """Train each method once and write its losses step by step; then print what stands out."""
     variant = Variant(given.name, {}, saturated=False)
-    runs = [Run(method, variant, given.seed, given.steps) for method in given.methods]
+    runs = [TrainingTask(method, variant, given.seed, given.steps) for method in given.methods]
     for run in missing(runs, given.csv):
         trainer, facts = trained(run, given.size)
         rows: list[Mapping[str, Any]] = [

@@ -109,7 +109,7 @@ def engine(images: DeviceImages, batch: int, augmentation: Augmentation) -> Iter
             yield len(given.images)
 
 
-class Source(NamedTuple):
+class BatchSource(NamedTuple):
     """Where batches come from, and how many of them may lie ready, or be made, unasked."""
 
     batches: Iterator[int]
@@ -124,7 +124,7 @@ class Rate(NamedTuple):
 
 
 def rates(
-    sources: dict[str, Source], device: torch.device, count: int, rounds: int
+    sources: dict[str, BatchSource], device: torch.device, count: int, rounds: int
 ) -> dict[str, Rate]:
     """The rates of each: the fastest of some portions of `count` images, in turns."""
     best = dict.fromkeys(sources, Rate(0.0, 0.0))
@@ -184,12 +184,12 @@ def compare(size: int, channels: int, count: int, rounds: int) -> float:
         host = DeviceImages(pixels, masks, labels.to(device), 255.0, device)
         near = DeviceImages(pixels.to(device), masks.to(device), labels.to(device), 255.0)
         sources = {
-            f"standard, {w} workers": Source(standard(files, batch, w, device), PREFETCHED * w)
+            f"standard, {w} workers": BatchSource(standard(files, batch, w, device), PREFETCHED * w)
             for w in sorted({0, 1, 2, available_cpus()})
         }
-        sources["engine"] = Source(engine(near, batch, training.augmentation))
+        sources["engine"] = BatchSource(engine(near, batch, training.augmentation))
         if device.type != "cpu":
-            sources["engine, host memory"] = Source(engine(host, batch, training.augmentation))
+            sources["engine, host memory"] = BatchSource(engine(host, batch, training.augmentation))
         found = rates(sources, device, max(batch, count // 2), rounds)
         bound = measure(device).bandwidth / moved_bytes(near)
     alone, mine = found["standard, 0 workers"].processor, found["engine"].processor

@@ -204,8 +204,8 @@ def generate(config: Config, dataset: str, methods: list[str]) -> None:
     pq.write_table(index, folder / "test" / "index.parquet")
     write_json(folder / "manifest.json", {"hash": "0" * 64})
     for place, method in enumerate(methods):
-        said = np.stack([spoiled(random, mask, 0.01 * (1 + place % 4)) for mask in masks])
-        counts = _counts(masks, said, len(definition.lesions))
+        predicted = np.stack([spoiled(random, mask, 0.01 * (1 + place % 4)) for mask in masks])
+        counts = _counts(masks, predicted, len(definition.lesions))
         tables = [segmentation_rows(ids, groups, definition.lesions, counts)]
         if "classification" in config.methods[method].tasks:
             logits = random.normal(0, 2, labels.shape).astype(np.float32)
@@ -215,7 +215,7 @@ def generate(config: Config, dataset: str, methods: list[str]) -> None:
                 paths.evaluation(config, dataset, method, seed) / "counts.parquet", tables
             )
         file = paths.evaluation(config, dataset, method, config.seeds[0]) / "masks.npz"
-        np.savez_compressed(file, masks=said)
+        np.savez_compressed(file, masks=predicted)
 
 
 def phantoms(dataset: str, size: int) -> tuple[NDArray[np.uint8], Masks]:
@@ -257,11 +257,11 @@ def spoiled(random: np.random.Generator, mask: Masks, error: float) -> Masks:
     bend = sum(_noise(random, size, cells) * error * size / cells**0.5 for cells in (6, 40))
     down, right = (np.rint(_noise(random, size, 12) * bend).astype(int) for _ in range(2))
     rows, columns = np.ogrid[:size, :size]
-    said = mask[np.clip(rows + down, 0, size - 1), np.clip(columns + right, 0, size - 1)]
+    predicted = mask[np.clip(rows + down, 0, size - 1), np.clip(columns + right, 0, size - 1)]
     if mask.any() and random.random() < 0.3:
         spots = _noise(random, size, 10) > 2.8
-        said = np.where(spots, random.integers(1, mask.max() + 1), said)
-    return said.astype(np.uint8)
+        predicted = np.where(spots, random.integers(1, mask.max() + 1), predicted)
+    return predicted.astype(np.uint8)
 
 
 def _noise(random: np.random.Generator, size: int, cells: int) -> NDArray[np.float32]:
@@ -270,11 +270,11 @@ def _noise(random: np.random.Generator, size: int, cells: int) -> NDArray[np.flo
     return np.asarray(grid.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _counts(masks: Masks, said: Masks, lesions: int) -> NDArray[np.int64]:
+def _counts(masks: Masks, predicted: Masks, lesions: int) -> NDArray[np.int64]:
     """Pixels `[N, n, 4]`: TP, FP, FN, TN."""
     found = []
     for label in range(1, lesions + 1):
-        truth, drawn = masks == label, said == label
+        truth, drawn = masks == label, predicted == label
         parts = (truth & drawn, drawn & ~truth, truth & ~drawn, ~truth & ~drawn)
         found.append([part.sum(axis=(1, 2)) for part in parts])
     return np.moveaxis(np.array(found, np.int64), 2, 0)

@@ -52,14 +52,14 @@ def main() -> None:
         folder = Path(scratch)
         copy(folder, modules, tests)
         subprocess.run([sys.executable, "-m", "mutmut", "run"], cwd=folder, check=True)
-        said = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-m", "mutmut", "results", "--all", "true"],
             cwd=folder,
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-    outcomes = [line.strip().rsplit(": ", 1) for line in said.splitlines() if ": " in line]
+    outcomes = [line.strip().rsplit(": ", 1) for line in output.splitlines() if ": " in line]
     survivors = [name for name, outcome in outcomes if outcome not in KILLED]
     killed = len(outcomes) - len(survivors)
     print(

@@ -28,13 +28,13 @@ def main() -> int:
     given = parser.parse_args()
     folders = given.report or sorted(Path("results").glob("*/report"))
     for folder in folders:
-        print("\n".join(said(folder)), flush=True)
+        print("\n".join(summary(folder)), flush=True)
     if not folders:
         print("no report below results/; name its folder, or make it: snakemake --cores all report")
     return int(not folders)
 
 
-def said(folder: Path) -> list[str]:
+def summary(folder: Path) -> list[str]:
     """Sizes by part, the largest first, and the time to open the first page."""
     parts, count = Counter[str](), Counter[str]()
     for file in (file for file in folder.rglob("*") if file.is_file()):

@@ -27,20 +27,20 @@ class Touched(NamedTuple):
     Attributes:
         by_hand: the files that were written.
         schema: whether the configuration's schema was made anew by its command.
-        said: what the check printed: what it found.
+        output: what the check printed: what it found.
     """
 
     by_hand: tuple[str, ...]
     schema: bool
-    said: str
+    output: str
 
 
 def touched(name: str, folder: Path) -> Touched:
     """Make a change in a new copy of the tree, and look whether it is there.
 
     Args:
-        name: of the change.
-        folder: where the copy goes.
+        name: the change's name.
+        folder: the folder that the copy is made in.
 
     Raises:
         ValueError: a text that the change replaces is not there exactly once.
@@ -61,9 +61,9 @@ def touched(name: str, folder: Path) -> Touched:
         (folder / file).write_text(text, encoding="utf-8")
     before = (folder / SCHEMA).read_bytes()
     _run(folder, name, [sys.executable, "-m", "workflow.config.schema"])
-    said = _run(folder, name, [sys.executable, "-c", change.check])
+    output = _run(folder, name, [sys.executable, "-c", change.check])
     anew = (folder / SCHEMA).read_bytes() != before
-    return Touched((*change.edits, *change.files), anew, said.strip())
+    return Touched((*change.edits, *change.files), anew, output.strip())
 
 
 def _run(folder: Path, name: str, command: list[str]) -> str:
@@ -84,7 +84,7 @@ def lines(found: Mapping[str, Touched]) -> list[str]:
     """What is printed: for each change the number of its files, and which these are."""
     return [
         f"{name:<28}{len(one.by_hand)}  {', '.join(one.by_hand)}"
-        f"{' (and the schema, by its command)' if one.schema else ''}\n{'':<31}{one.said}"
+        f"{' (and the schema, by its command)' if one.schema else ''}\n{'':<31}{one.output}"
         for name, one in found.items()
     ]
 

@@ -25,7 +25,7 @@ APART = -100.0  # what the public Swin code adds where two tokens must not meet
 
 
 def attend(self: WindowAttention, windows: Tensor, regions: Tensor | None) -> Tensor:
-    """Attention within windows ``[B * nW, T, C]``, equation by equation."""
+    """Attention within windows `[B * nW, T, C]`, equation by equation."""
     count, tokens, channels = windows.shape
     width = channels // self.heads
     qkv = self.qkv(windows).reshape(count, tokens, 3, self.heads, width).permute(2, 0, 3, 1, 4)
@@ -47,7 +47,7 @@ class PlainStep:
     Args:
         network: taken over; its attention is replaced.
         training: loss and optimiser; the learning rate stays.
-        device: where to compute.
+        device: the device to compute on.
     """
 
     def __init__(self, network: nn.Module, training: Training, device: torch.device) -> None:
@@ -109,7 +109,7 @@ class PngImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Images and masks in PNG files, one of each per image.
 
     Args:
-        folder: where to write the files, and to read them from.
+        folder: the folder that the files are written to and read from.
         images: uint8 `[N, C, H, W]`, C is 1 or 3.
         masks: uint8 `[N, H, W]`.
         labels: float32 `[N, n_cls]`.

@@ -46,7 +46,7 @@ WAYS = {
 }
 
 
-class Spent(NamedTuple):
+class ChainSeconds(NamedTuple):
     """Seconds: on the clock, of all processors, and between the two steps of a chain."""
 
     wall: float
@@ -66,7 +66,7 @@ def write_chains(folder: Path) -> None:
     shutil.copy(ROOT / "slurm/config.yaml", folder / "slurm/config.yaml")
 
 
-def chains(folder: Path, count: int, arguments: tuple[str, ...]) -> Spent:
+def chains(folder: Path, count: int, arguments: tuple[str, ...]) -> ChainSeconds:
     """Run the chains in a new folder."""
     write_chains(folder)
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all", *arguments]
@@ -78,7 +78,7 @@ def chains(folder: Path, count: int, arguments: tuple[str, ...]) -> Spent:
     ends = {step: [(folder / step / str(n)).stat().st_mtime for n in range(count)]
             for step in ("first", "second")}  # fmt: skip
     gaps = [b - a for a, b in zip(ends["first"], ends["second"], strict=True)]
-    return Spent(wall, processor, median(gaps))
+    return ChainSeconds(wall, processor, median(gaps))
 
 
 def print_controller(jobs: int) -> None:

@@ -61,9 +61,9 @@ def needs(network: nn.Module, images: Tensor, precision: torch.dtype, forward_fl
     reads and writes its state: a lower bound, since a value may be read more than once.
 
     Args:
-        network: on the device of the images; its BatchNorm statistics move.
+        network: a network on the device of the images; its BatchNorm statistics move.
         images: one batch `[B, 3, H, W]`.
-        precision: of the forward pass.
+        precision: the precision of the forward pass.
         forward_flops: FLOPs of one forward pass of one image.
     """
     kept: dict[int, int] = {}

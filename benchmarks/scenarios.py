@@ -23,8 +23,8 @@ class Scenario:
     """A test set, and how much its scores vary.
 
     Attributes:
-        name: for the table.
-        images: that hold each class, `[groups][classes]`.
+        name: the scenario's name in the table.
+        images: the number of images that hold each class, `[groups][classes]`.
         groups: SD of method × group, in points.
         seeds: SD of method × seed.
         both: SD of method × seed × group.
@@ -34,7 +34,7 @@ class Scenario:
             distribution, instead of being normal.
         harder: points that a group loses where it has e times the images. If not 0, each block of
             repeats draws four groups from `images`.
-        count: of seeds.
+        count: the number of seeds.
     """
 
     name: str
@@ -50,14 +50,14 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Block:
+class ScenarioBlock:
     """Simulated repeats.
 
     Attributes:
         scores: mean score of a group's images `[repeats, methods, seeds, groups, classes]`.
         images: how many these are `[groups, classes]`.
-        by_image: for each class, each image's score averaged over seeds `[repeats, methods,
-            images]`.
+        by_image: the score of each image averaged over seeds, for each class, `[repeats,
+            methods, images]`.
         truth: the true mean of each method.
     """
 
@@ -116,7 +116,9 @@ def _rows(table: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(row) for row in table.to_numpy().tolist())
 
 
-def simulated(scenario: Scenario, repeats: int, generator: np.random.Generator) -> Iterator[Block]:
+def simulated(
+    scenario: Scenario, repeats: int, generator: np.random.Generator
+) -> Iterator[ScenarioBlock]:
     """The repeats in blocks, which bound memory and share their groups' sizes."""
     images = np.array(scenario.images, dtype=float)
     step = 10 if scenario.harder else 100
@@ -139,7 +141,7 @@ def block_of(
     truth: float,
     generator: np.random.Generator,
     methods: int = 2,
-) -> Block:
+) -> ScenarioBlock:
     """Scores of equal methods, a group's being `expected` (of all, or `[groups, 1]`)."""
     groups, classes = images.shape
 
@@ -166,4 +168,4 @@ def block_of(
         by_image.append(scores[..., group, k].mean(axis=2) + noise)
         mean = noise @ (group[:, None] == np.arange(groups)) / np.maximum(images[:, k], 1)
         scores[..., k] += mean[:, :, None]
-    return Block(scores, images, by_image, truth)
+    return ScenarioBlock(scores, images, by_image, truth)

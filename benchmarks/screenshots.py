@@ -34,9 +34,9 @@ class Shot(NamedTuple):
     """One picture.
 
     Attributes:
-        name: of its file.
-        page: of the report, with the fragment of the address.
-        height: of the window in CSS pixels; its width is `WIDTH`.
+        name: the name of the picture's file.
+        page: the page of the report, with the fragment of the address.
+        height: the height of the window in CSS pixels; its width is `WIDTH`.
         ready: a script that is true once everything is drawn.
     """
 
@@ -77,7 +77,7 @@ def take(report: Path, folder: Path, shots: tuple[Shot, ...] = (OVERVIEW, IMAGES
 
     Args:
         report: its folder.
-        folder: where the pictures go.
+        folder: the folder that the pictures are written to.
         shots: which.
 
     Returns:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenarios import TRUTH, Block, Scenario, block_of, scenarios, simulated
+from benchmarks.scenarios import TRUTH, Scenario, ScenarioBlock, block_of, scenarios, simulated
 from workflow.base.columns import aligned
 from workflow.metrics.intervals import Design, detectable, p_value, t_quantile
 from workflow.metrics.ratios import Ratios, ratio_of_sums
@@ -54,12 +54,12 @@ class Rates:
 
     Attributes:
         repeats: how many there were.
-        ours: in which the paired test finds a difference that is not there.
-        image: likewise, the bootstrap of images.
-        plain: likewise, the hierarchical bootstrap.
-        held: in which the interval of a mean holds the truth.
-        held_plain: likewise, the hierarchical bootstrap's.
-        power: in which the paired test finds each true difference of `SHIFTS`.
+        ours: the share in which the paired test finds a difference that is not there.
+        image: the same of the bootstrap of images.
+        plain: the same of the hierarchical bootstrap.
+        held: the share in which the interval of a mean holds the truth.
+        held_plain: the same of the hierarchical bootstrap's interval.
+        power: the share in which the paired test finds each true difference of `SHIFTS`.
         detectable: the median of what is called detectable, in points.
     """
 
@@ -92,7 +92,7 @@ def rates(scenario: Scenario, repeats: int, seed: int) -> Rates:
     Args:
         scenario: what to simulate.
         repeats: how often.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
     """
     generator = np.random.default_rng(seed)
     judged = [_judged(block, generator) for block in simulated(scenario, repeats, generator)]
@@ -103,7 +103,7 @@ def rates(scenario: Scenario, repeats: int, seed: int) -> Rates:
     return Rates(repeats, **shares, power=power, detectable=points)
 
 
-def _judged(block: Block, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
+def _judged(block: ScenarioBlock, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
     """What tests and intervals make of each repeat, by the names of `Rates`."""
     sums = block.scores / 100 * block.images
     linear = linearise(sums, np.broadcast_to(block.images, sums.shape))
@@ -126,7 +126,7 @@ def _judged(block: Block, generator: np.random.Generator) -> dict[str, NDArray[A
     }
 
 
-def _image_draws(block: Block, generator: np.random.Generator) -> Array:
+def _image_draws(block: ScenarioBlock, generator: np.random.Generator) -> Array:
     """Differences `[draws, repeats]` of a bootstrap that takes images to stand for themselves."""
     means = []
     for scores in block.by_image:
@@ -163,12 +163,12 @@ class RankRates:
     """What became of columns of methods, as shares.
 
     Attributes:
-        apart: of columns of equal methods, those with a pair that is told apart.
+        apart: the share of columns of equal methods with a pair that is told apart.
         best_only: those that would have one if Holm's family were the pairs with the best alone.
-        resolvable: of columns of different methods, those in which a pair is told apart.
-        best: in which the true best method is not told apart from the first.
-        places: in which all methods' true places are open.
-        tau: of the resolvable ones, those whose interval holds the true rank correlation.
+        resolvable: the share of columns of different methods in which a pair is told apart.
+        best: the share in which the true best method is not told apart from the first.
+        places: the share in which all methods' true places are open.
+        tau: the share of the resolvable ones whose interval holds the true rank correlation.
     """
 
     apart: float
@@ -214,7 +214,9 @@ def rank_rates(
     return RankRates(**{name: float(np.mean(o)) if o else np.nan for name, o in found.items()})
 
 
-def _column(names: list[str], block: Block, shift: Array | float = 0.0) -> dict[str, Ratios]:
+def _column(
+    names: list[str], block: ScenarioBlock, shift: Array | float = 0.0
+) -> dict[str, Ratios]:
     scores = block.scores[0] + np.reshape(shift, (-1, 1, 1, 1))
     seeds, groups = tuple(range(scores.shape[1])), tuple(map(str, range(len(block.images))))
     weight = np.broadcast_to(block.images, scores.shape[1:]).astype(float)

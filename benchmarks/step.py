@@ -29,8 +29,8 @@ from typing import NamedTuple
 import torch
 
 from benchmarks import plain, taps
-from benchmarks.apart import Cost, Stopwatch, plain_process
-from benchmarks.cases import METHODS, SIZES, Case, drawn, engine, lesions, plain_step
+from benchmarks.apart import StepSeconds, Stopwatch, plain_process
+from benchmarks.cases import METHODS, SIZES, BenchmarkCase, drawn, engine, lesions, plain_step
 from benchmarks.roofline import Machine, Needs, measure, needs
 from workflow.data.images import DeviceImages
 from workflow.networks.anchors import flops
@@ -52,7 +52,7 @@ WARMING = 3  # turns that are not counted: by then a process has the memory that
 
 
 class Times(NamedTuple):
-    """Seconds of steps, turn by turn; see `Cost`."""
+    """Seconds of steps, turn by turn; see `StepSeconds`."""
 
     wall: list[float]
     processor: list[float]
@@ -83,7 +83,7 @@ class Phases(Profile):
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-class Agreement(NamedTuple):
+class StepAgreement(NamedTuple):
     """How far the engine is from the plain implementation, in each step."""
 
     losses: list[float]  # relative difference
@@ -97,7 +97,7 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def timed(work: Mapping[str, Callable[[], Cost]], steps: int) -> dict[str, Times]:
+def timed(work: Mapping[str, Callable[[], StepSeconds]], steps: int) -> dict[str, Times]:
     """Some steps of each, taking turns, after some that are not counted."""
     times = {name: Times([], [], []) for name in work}
     for turn in range(WARMING + steps):
@@ -115,19 +115,19 @@ def ratio(above: list[float], below: list[float]) -> float:
 
 
 def compare(
-    case: Case, device: torch.device, precision: torch.dtype, steps: int
+    case: BenchmarkCase, device: torch.device, precision: torch.dtype, steps: int
 ) -> tuple[dict[str, Times], dict[str, float]]:
     """Times of a step of plain, strict and fast, loading included; a strict step's phases."""
     images = lesions(case, device)
     generator = torch.Generator().manual_seed(1)
     phases = Phases(device)
 
-    def ours(determinism: str, profile: Profile | None = None) -> Callable[[], Cost]:
+    def ours(determinism: str, profile: Profile | None = None) -> Callable[[], StepSeconds]:
         training = case.config(determinism=determinism).training
         with computing(training):
             trainer = engine(case, images, precision, profile, determinism=determinism)
 
-        def step() -> Cost:
+        def step() -> StepSeconds:
             watch = Stopwatch()
             with computing(training):
                 with trainer.profile.phase("data"):
@@ -157,7 +157,9 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def differences(case: Case, device: torch.device, precision: torch.dtype, steps: int) -> Agreement:
+def differences(
+    case: BenchmarkCase, device: torch.device, precision: torch.dtype, steps: int
+) -> StepAgreement:
     """Difference of the engine's losses and augmented images from the plain ones.
 
     Weights, order, motions and stochastic depth are the same; the rate is constant.
@@ -177,7 +179,7 @@ def differences(case: Case, device: torch.device, precision: torch.dtype, steps:
         torch.manual_seed(step)
         exact = slow(theirs, their_masks, images.labels[rows.to(device)])
         losses.append(abs(fast - exact) / abs(exact))
-    return Agreement(losses, pixels, labels)
+    return StepAgreement(losses, pixels, labels)
 
 
 def _moved(
@@ -206,7 +208,7 @@ def print_machine(machine: Machine, device: torch.device, precision: torch.dtype
     )
 
 
-def print_step(case: Case, times: dict[str, Times], kind: str) -> None:
+def print_step(case: BenchmarkCase, times: dict[str, Times], kind: str) -> None:
     """Step times and their ratios."""
     slow, strict, fast = times["plain"], times["strict"], times["fast"]
     faster, target = ratio(slow.wall, strict.wall), TARGET[kind]
@@ -248,7 +250,9 @@ def print_roofline(
     )
 
 
-def print_taps(case: Case, step: float, precision: torch.dtype, device: torch.device) -> None:
+def print_taps(
+    case: BenchmarkCase, step: float, precision: torch.dtype, device: torch.device
+) -> None:
     """What skipping taps would save of a step that takes so many seconds."""
     share = taps.saved_flops(case.size) / _flops(case)
     seconds = taps.saved_seconds(case.size, case.batch, precision, device)
@@ -259,7 +263,7 @@ def print_taps(case: Case, step: float, precision: torch.dtype, device: torch.de
     )
 
 
-def print_agreement(case: Case, device: torch.device, steps: int) -> bool:
+def print_agreement(case: BenchmarkCase, device: torch.device, steps: int) -> bool:
     """Differences of the losses in both formats; whether they are within the tolerance."""
     kept = True
     for precision, (at_first, later) in TOLERANCE.items():
@@ -278,13 +282,13 @@ def print_agreement(case: Case, device: torch.device, steps: int) -> bool:
     return kept
 
 
-def _flops(case: Case) -> int:
+def _flops(case: BenchmarkCase) -> int:
     with torch.device("meta"):
         network = build_method(case.config(), case.dataset, case.method).eval()
     return flops(network, case.size)
 
 
-def _needs(case: Case, device: torch.device, precision: torch.dtype) -> Needs:
+def _needs(case: BenchmarkCase, device: torch.device, precision: torch.dtype) -> Needs:
     images = torch.rand(case.batch, 3, case.size, case.size, device=device)
     network = build_method(case.config(), case.dataset, case.method).to(device)
     return needs(network, images, precision, _flops(case))
@@ -304,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure and print; the exit code is 1 if losses do not agree."""
     given = _parser().parse_args()
-    training = Case(METHODS[0], SIZES[224], 224, 8).config().training
+    training = BenchmarkCase(METHODS[0], SIZES[224], 224, 8).config().training
     device = choose_device(training)
     precision = choose_precision(training, device)
     steps, agreement = (1, 3) if given.quick else (given.steps, given.agreement)
@@ -318,7 +322,7 @@ def main() -> int:
         machine = measure(device)
         for size, batch in batches.items():
             for method in given.methods:
-                case = Case(method, SIZES.get(size, "isic2017"), size, batch)
+                case = BenchmarkCase(method, SIZES.get(size, "isic2017"), size, batch)
                 times, phases = compare(case, device, precision, steps)
                 machine = Machine(*map(max, machine, measure(device)))  # the least disturbed
                 print_machine(machine, device, precision)
@@ -326,7 +330,7 @@ def main() -> int:
                 print_phases(phases)
                 print_roofline(times, _needs(case, device, precision), machine, precision)
                 print_taps(case, median(times["strict"].wall), precision, device)
-        small = Case(METHODS[0], "isic2017", AGREEMENT_SIZE, 2 if given.quick else 8)
+        small = BenchmarkCase(METHODS[0], "isic2017", AGREEMENT_SIZE, 2 if given.quick else 8)
         if agreement:
             for method in given.methods:
                 kept &= print_agreement(small._replace(method=method), device, agreement)

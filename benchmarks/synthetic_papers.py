@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow.audit.cells import CLASSIFICATION, OVERLAP, Cell
+from workflow.audit.cells import CLASSIFICATION, OVERLAP, PrintedCell
 from workflow.audit.engine import corrections, find_problems
 from workflow.audit.paper import Paper
 
@@ -39,11 +39,11 @@ class Score:
         papers: clean ones audited.
         alarms: clean ones in which anything was found.
         beyond: errors beyond the rounding bound.
-        found: of those, the ones in which a finding names the row.
-        alone: of those, the ones whose only finding is the row's own.
-        restored: of those, the ones for which the true number is among the corrections.
+        found: the errors among these of which a finding names the row.
+        alone: the errors among these whose only finding is the row's own.
+        restored: the errors among these for which the true number is among the corrections.
         within: errors within the rounding bound.
-        within_found: of those, the ones in which anything was found.
+        within_found: the errors among these for which anything was found.
         seconds: the time that all of it took.
     """
 
@@ -73,7 +73,7 @@ def simulate(papers: int, seed: int = 0, rows: tuple[int, int] = (2, 15)) -> Sco
 
     Args:
         papers: how many.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         rows: smallest and largest number of methods in a paper.
     """
     start = time.perf_counter()
@@ -90,16 +90,16 @@ def simulate(papers: int, seed: int = 0, rows: tuple[int, int] = (2, 15)) -> Sco
     return score
 
 
-def clean_tables(rng: np.random.Generator, methods: int) -> tuple[Cell, ...]:
+def clean_tables(rng: np.random.Generator, methods: int) -> tuple[PrintedCell, ...]:
     """Two tables of one data set; the last method stands in both, as a paper's own does."""
     names = [f"method{k}" for k in range(methods)]
     results = _classification(rng, methods), _segmentation(rng, methods)
-    cells: list[Cell] = []
+    cells: list[PrintedCell] = []
     for table, members in (("A", range(methods)), ("B", (methods - 1,))):
         for k in members:
             for task, values in zip(("classification", "segmentation"), results, strict=True):
                 cells += [
-                    Cell(table, "data", names[k], task, metric, f"{value:.1f}")
+                    PrintedCell(table, "data", names[k], task, metric, f"{value:.1f}")
                     for metric, value in values[k].items()
                 ]
     return tuple(cells)
@@ -150,7 +150,7 @@ def misprint(rng: np.random.Generator, text: str) -> str:
             return f"{float(changed):.1f}"
 
 
-def beyond_rounding(cells: tuple[Cell, ...], cell: Cell, text: str) -> bool:
+def beyond_rounding(cells: tuple[PrintedCell, ...], cell: PrintedCell, text: str) -> bool:
     """Whether `text` in place of a clean cell is an error beyond the rounding bound."""
     copies = [
         other
@@ -189,7 +189,7 @@ def _confined(row: dict[str, float], low: float, high: float) -> tuple[float, fl
     return max(low, ends[0]), min(high, ends[1])
 
 
-def _judge(score: Score, paper: Paper, cell: Cell, text: str) -> None:
+def _judge(score: Score, paper: Paper, cell: PrintedCell, text: str) -> None:
     changed = paper.with_cell(cell, text)
     problems = find_problems(changed)
     if not beyond_rounding(paper.cells, cell, text):

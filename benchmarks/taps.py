@@ -16,7 +16,7 @@ def idle(side: int) -> list[tuple[int, int, int]]:
     """(channels, side of the map, dilation) of each convolution that could be skipped in part.
 
     Args:
-        side: of the image, in pixels.
+        side: the side of the image in pixels.
     """
     levels = [(channels, side // 2 ** (k + 1)) for k, channels in enumerate(CHANNELS)]
     return [(c, s, rate) for c, s in levels for rate in DILATIONS if rate >= s]

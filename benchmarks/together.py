@@ -13,7 +13,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.cases import Case, engine, lesions
+from benchmarks.cases import BenchmarkCase, engine, lesions
 from workflow.base.files import read_json, write_json
 from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.training.state.record import weights_hash
@@ -36,7 +36,7 @@ def main() -> int:
     seeds = [str(seed) for seed in range(2 if given.quick else given.seeds)]
     size, batch = (32, 2) if given.quick else (given.size, given.batch)
     threads, steps = (1, 2) if given.quick else (given.threads, given.steps)
-    case = Case(METHOD, DATASET, size, batch)
+    case = BenchmarkCase(METHOD, DATASET, size, batch)
     seconds, hashes = [], []
     with tempfile.TemporaryDirectory() as folder:
         for parts in ([",".join(seeds)], seeds):  # a process trains each part
@@ -58,7 +58,7 @@ def main() -> int:
     return int(not same)
 
 
-def _train(case: Case, steps: int, threads: int, folder: Path, seeds: str) -> None:
+def _train(case: BenchmarkCase, steps: int, threads: int, folder: Path, seeds: str) -> None:
     """Train seeds one after the other in this process, and leave the hash of their weights."""
     training = case.config(threads=threads).training
     device = choose_device(training)

@@ -22,7 +22,7 @@ def relative_position_index(window: int) -> Tensor:
     """Number the relative positions of all pairs of tokens in a window.
 
     Returns:
-        ``[T, T]`` integers below ``(2 * window - 1) ** 2``, with ``T = window ** 2`` tokens in
+        `[T, T]` integers below `(2 * window - 1) ** 2`, with `T = window ** 2` tokens in
         row-major order; equal offsets (row, column) have equal numbers.
     """
     rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
@@ -33,14 +33,14 @@ def relative_position_index(window: int) -> Tensor:
 
 
 def split_windows(x: Tensor, window: int) -> Tensor:
-    """Cut maps ``[B, H, W, C]`` into windows ``[B * nW, T, C]``, images first, then row-major."""
+    """Cut maps `[B, H, W, C]` into windows `[B * nW, T, C]`, images first, then row-major."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // window, window, width // window, window, channels)
     return x.transpose(2, 3).reshape(-1, window * window, channels)
 
 
 def join_windows(windows: Tensor, window: int, height: int, width: int) -> Tensor:
-    """Undo :func:`split_windows`: ``[B * nW, T, C]`` to ``[B, height, width, C]``."""
+    """Undo `split_windows`: `[B * nW, T, C]` to `[B, height, width, C]`."""
     channels = windows.shape[-1]
     x = windows.reshape(-1, height // window, width // window, window, window, channels)
     return x.transpose(2, 3).reshape(-1, height, width, channels)
@@ -62,7 +62,7 @@ def window_regions(
         device: Where to make the result.
 
     Returns:
-        ``[nW, T]`` integers.
+        `[nW, T]` integers.
     """
 
     def along(length: int, shift: int) -> tuple[Tensor, Tensor]:
@@ -80,10 +80,10 @@ def window_regions(
 
 
 class WindowAttention(nn.Module):
-    """W-MSA, or SW-MSA where ``shifted``: attention within the windows of a map.
+    """W-MSA, or SW-MSA where `shifted`: attention within the windows of a map.
 
     Args:
-        channels: Channels C of the map, a multiple of ``heads``.
+        channels: Channels C of the map, a multiple of `heads`.
         heads: Attention heads.
         window: Side of a window in tokens.
         shifted: Whether to shift the map by half a window first.
@@ -103,7 +103,7 @@ class WindowAttention(nn.Module):
         self.register_buffer("relative_index", relative_position_index(window), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H, W, C]``."""
+        """Map `[B, H, W, C]` to `[B, H, W, C]`."""
         height, width = x.shape[1:3]
         shift = (self._shift_along(height), self._shift_along(width))
         pad_rows, pad_columns = -height % self.window, -width % self.window
@@ -121,7 +121,7 @@ class WindowAttention(nn.Module):
         return x[:, :height, :width]
 
     def position_bias(self) -> Tensor:
-        """Return the learned bias of every head and pair of tokens, ``[heads, T, T]``."""
+        """Return the learned bias of every head and pair of tokens, `[heads, T, T]`."""
         # An embedding look-up, because its backward sums in a fixed order on CPU and GPU; indexing
         # the table sums atomically on CPU. Fused kernels want the last axis contiguous.
         return F.embedding(self.relative_index, self.bias_table).permute(2, 0, 1).contiguous()
@@ -130,7 +130,7 @@ class WindowAttention(nn.Module):
         return self.window // 2 if self.shifted and length > self.window else 0
 
     def _attend(self, windows: Tensor, regions: Tensor | None) -> Tensor:
-        """Attend within windows ``[B * nW, T, C]``; ``regions [nW, T]`` where tokens must part."""
+        """Attend within windows `[B * nW, T, C]`; `regions [nW, T]` where tokens must part."""
         count, tokens, channels = windows.shape
         qkv = self.qkv(windows).reshape(count, tokens, 3, self.heads, channels // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)

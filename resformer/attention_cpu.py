@@ -25,15 +25,15 @@ def attend(
     """Return softmax(q kᵀ / sqrt(d) + bias) v of every window and head.
 
     Args:
-        query: ``[B * nW, heads, T, d]``, images first.
-        key: As ``query``.
-        value: As ``query``.
-        bias: ``[heads, T, T]``, shared by all windows.
-        regions: Integers ``[nW, T]``; tokens attend within their region of a window. ``None``:
+        query: `[B * nW, heads, T, d]`, images first.
+        key: As `query`.
+        value: As `query`.
+        bias: `[heads, T, T]`, shared by all windows.
+        regions: Integers `[nW, T]`; tokens attend within their region of a window. `None`:
             within the window.
 
     Returns:
-        ``[B * nW, heads, T, d]``, with a token's heads side by side in memory.
+        `[B * nW, heads, T, d]`, with a token's heads side by side in memory.
     """
     kinds = [(slice(len(query)), None)] if regions is None else _kinds(regions, len(query))
     return _Attention.apply(query, key, value, bias, kinds)  # pyright: ignore
@@ -43,8 +43,8 @@ def _kinds(regions: Tensor, count: int) -> list[tuple[Rows, Tensor | None]]:
     """Sort windows by which of their tokens must part; a shifted map has four kinds.
 
     Returns:
-        Rows of the windows of a kind, and booleans ``[T, T]`` that are true where two tokens must
-        part, or ``None`` where none must.
+        Rows of the windows of a kind, and booleans `[T, T]` that are true where two tokens must
+        part, or `None` where none must.
     """
     places = torch.arange(count).view(-1, len(regions))
     distinct, kind = regions.unique(dim=0, return_inverse=True)
@@ -74,7 +74,7 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
 
 
 class _Attention(torch.autograd.Function):
-    """See :func:`attend`."""
+    """See `attend`."""
 
     @staticmethod
     def forward(
@@ -141,7 +141,7 @@ class _Scores:
     def gradients(
         self, query: Tensor, key: Tensor, value: Tensor, gradient: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the gradients of query, key, value ``[n, T, d]`` and of the bias ``[T, T]``."""
+        """Return the gradients of query, key, value `[n, T, d]` and of the bias `[T, T]`."""
         count, scale = len(query), query.shape[-1] ** -0.5
         weights, change, buffer, rounded = (
             x[:count] for x in (self.weights, self._change, self._buffer, self._rounded)

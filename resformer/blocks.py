@@ -5,7 +5,7 @@ them, in the paper's symbols: F_i is a level's input, F_i^R the ResNet34 block's
 Swin-Transformer block's input and F_i^T its output.
 
 Decisions: the printed equation of the ResNet34 block shows one residual block; how many a level
-stacks is ``conv_depths`` of the encoder. Stochastic depth follows the released code.
+stacks is `conv_depths` of the encoder. Stochastic depth follows the released code.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,14 +41,14 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H / stride, W / stride]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, H / stride, W / stride]`."""
         # F'_i = BN(Conv3×3(ReLU(BN(Conv3×3(F_i)))))
         residual = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         return F.relu(self.shortcut(x) + residual)
 
 
 def resnet34_block(channels: int, depth: int) -> nn.Sequential:
-    """Stack ``depth`` residual blocks of ``channels``: the ResNet34 block of one level."""
+    """Stack `depth` residual blocks of `channels`: the ResNet34 block of one level."""
     return nn.Sequential(*(ResidualBlock(channels, channels) for _ in range(depth)))
 
 
@@ -61,7 +61,7 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(ratio * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H, W, C]``, each position by itself."""
+        """Map `[B, H, W, C]` to `[B, H, W, C]`, each position by itself."""
         return self.contract(F.gelu(self.expand(x)))
 
 
@@ -69,7 +69,7 @@ class StochasticDepth(nn.Module):
     """Drop a residual branch for whole images in training (Huang et al., ECCV 2016).
 
     Draws from torch's default generator of the input's device. Kept branches are scaled up by
-    ``1 / (1 - rate)``, so that evaluation needs no change.
+    `1 / (1 - rate)`, so that evaluation needs no change.
 
     Args:
         rate: Probability of dropping, in [0, 1).
@@ -80,7 +80,7 @@ class StochasticDepth(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` ``[B, H, W, C]`` with some images zeroed in training."""
+        """Return `x` `[B, H, W, C]` with some images zeroed in training."""
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
@@ -121,7 +121,7 @@ class TransformerBlock(nn.Module):
         self.drop_path = StochasticDepth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H, W, C]``."""
+        """Map `[B, H, W, C]` to `[B, H, W, C]`."""
         x = self.drop_path(self.attention(self.norm1(x))) + x
         return self.drop_path(self.ffn(self.norm2(x))) + x
 
@@ -159,7 +159,7 @@ class SwinTransformerBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C, H, W]`."""
         # "Splitting": one token per position. Channels-last memory makes both permutations free
         # and puts the channels that LN normalises side by side.
         tokens = x.permute(0, 2, 3, 1)

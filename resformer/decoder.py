@@ -5,8 +5,8 @@ shapes fit; Fig. 2 pairs them from the deepest level up, and so does this module
 D1 = Upsample(F̂_4^e), then D2, D3, D4 = Upsample(ReLU(BN(Conv3×3(Concat(F̂_j^e, D))))) with
 j = 3, 2, 1. D4 has the input's resolution.
 
-Decisions: ``Upsample`` is bilinear ×2 (the paper does not say; the released code has 2×2 transposed
-convolutions, option ``transposed``); Conv3×3 has no bias, since BN follows.
+Decisions: `Upsample` is bilinear ×2 (the paper does not say; the released code has 2×2 transposed
+convolutions, option `transposed`); Conv3×3 has no bias, since BN follows.
 """
 
 from typing import Literal, get_args
@@ -22,7 +22,7 @@ UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
 
 
 def upsample_by_two(kind: Upsampling, channels: int) -> nn.Module:
-    """Make a module that maps ``[B, C, H, W]`` to ``[B, C, 2H, 2W]``."""
+    """Make a module that maps `[B, C, H, W]` to `[B, C, 2H, 2W]`."""
     if kind == "transposed":
         return nn.ConvTranspose2d(channels, channels, 2, stride=2)
     return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
@@ -46,7 +46,7 @@ class DecoderLevel(nn.Module):
         self.up = upsample_by_two(upsample, channels)
 
     def forward(self, enhanced: Tensor, deeper: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` and ``[B, 2C, H, W]`` to ``[B, C, 2H, 2W]``."""
+        """Map `[B, C, H, W]` and `[B, 2C, H, W]` to `[B, C, 2H, 2W]`."""
         return self.up(self.fuse(torch.cat((enhanced, deeper), 1)))
 
 
@@ -54,7 +54,7 @@ class Decoder(nn.Module):
     """From the enhanced maps of all levels to 64 channels at the input's resolution.
 
     Args:
-        upsample: ``bilinear`` or ``transposed``.
+        upsample: `bilinear` or `transposed`.
 
     Raises:
         ValueError: On another kind of upsampling.
@@ -69,7 +69,7 @@ class Decoder(nn.Module):
         self.level1 = DecoderLevel(CHANNELS[0], upsample)
 
     def forward(self, enhanced: LevelMaps) -> Tensor:
-        """Map F̂_1^e .. F̂_4^e to D4 ``[B, 64, H, W]``."""
+        """Map F̂_1^e .. F̂_4^e to D4 `[B, 64, H, W]`."""
         d1 = self.up(enhanced.level4)
         d2 = self.level3(enhanced.level3, d1)
         d3 = self.level2(enhanced.level2, d2)

@@ -20,7 +20,7 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale ``[B, C, H, W]`` by a gate ``[B, 1, H, W]`` in (0, 1)."""
+        """Scale `[B, C, H, W]` by a gate `[B, 1, H, W]` in (0, 1)."""
         summary = torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), 1)
         return x * torch.sigmoid(self.conv(summary))
 
@@ -50,6 +50,6 @@ class DFE(nn.Module):
         self.sa = SpatialAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map F̂_i ``[B, C, H, W]`` to F̂_i^e ``[B, C, H, W]``."""
+        """Map F̂_i `[B, C, H, W]` to F̂_i^e `[B, C, H, W]`."""
         branch6, branch12, branch18 = (branch(x) for branch in self.branches)
         return self.sa(F.relu(branch6 + branch12 + branch18))

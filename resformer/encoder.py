@@ -31,7 +31,7 @@ class LevelMaps(NamedTuple):
 
 
 def stochastic_depth_rates(drop_path: float, levels: int) -> list[tuple[float, float]]:
-    """Spread stochastic depth linearly from 0 to ``drop_path`` over two blocks a level.
+    """Spread stochastic depth linearly from 0 to `drop_path` over two blocks a level.
 
     Args:
         drop_path: Rate of the last transformer block, in [0, 1).
@@ -58,7 +58,7 @@ class Stem(nn.Module):
         self.bn = nn.BatchNorm2d(CHANNELS[0])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to F_0 ``[B, 64, H / 2, W / 2]``."""
+        """Map `[B, 3, H, W]` to F_0 `[B, 64, H / 2, W / 2]`."""
         return F.max_pool2d(F.relu(self.bn(self.conv(image))), 3, stride=2, padding=1)
 
 
@@ -66,7 +66,7 @@ class ResFormerBlock(nn.Module):
     """ResNet34 block and Swin-Transformer block, one after the other or side by side.
 
     Args:
-        mode: ``sequential`` for F̂_i = F_i^T with F̃_i = F_i^R, ``parallel`` for
+        mode: `sequential` for F̂_i = F_i^T with F̃_i = F_i^R, `parallel` for
             F̂_i = F_i^R + F_i^T with F̃_i = F_i.
         resnet: ResNet34 block.
         swin: Swin-Transformer block.
@@ -79,7 +79,7 @@ class ResFormerBlock(nn.Module):
         self.swin = swin
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map F_i ``[B, C, H, W]`` to F̂_i ``[B, C, H, W]``."""
+        """Map F_i `[B, C, H, W]` to F̂_i `[B, C, H, W]`."""
         if self.mode == "sequential":
             return self.swin(self.resnet(x))
         return self.resnet(x) + self.swin(x)
@@ -93,7 +93,7 @@ class PatchMerging(nn.Module):
         self.conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, 2C, H / 2, W / 2]``."""
+        """Map `[B, C, H, W]` to `[B, 2C, H / 2, W / 2]`."""
         return self.conv(x)
 
 
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
     """F_0, then ResFormer blocks at four levels with PatchMerging between them.
 
     Args:
-        mode: ``sequential`` or ``parallel``.
+        mode: `sequential` or `parallel`.
         conv_depths: Residual blocks in the ResNet34 block of each level.
         window: Side of an attention window in tokens.
         drop_path: Stochastic depth of the last transformer block; linear from 0.
@@ -135,7 +135,7 @@ class Encoder(nn.Module):
         self.merges = nn.ModuleList(PatchMerging(channels) for channels in CHANNELS[:-1])
 
     def forward(self, image: Tensor) -> LevelMaps:
-        """Map ``[B, 3, H, W]`` to F̂_1 .. F̂_4, ``[B, 64, H/2, W/2]`` .. ``[B, 512, H/16, W/16]``."""
+        """Map `[B, 3, H, W]` to F̂_1 .. F̂_4, `[B, 64, H/2, W/2]` .. `[B, 512, H/16, W/16]`."""
         level1 = self.levels[0](self.stem(image))
         level2 = self.levels[1](self.merges[0](level1))
         level3 = self.levels[2](self.merges[1](level2))

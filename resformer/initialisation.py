@@ -1,7 +1,7 @@
 """Random initial weights of ResFormer and of the multi-task networks that it is compared with.
 
 The paper says "randomly initialized weights" and no more. The rules below are decisions
-(``docs/fidelity.md``): the usual ones of the two parents, ResNet for convolutions and Swin for
+(`docs/fidelity.md`): the usual ones of the two parents, ResNet for convolutions and Swin for
 linear layers. Attention's relative-position tables set their own.
 
 Prediction heads are another matter, since the fan-out of a head is the handful of its outputs: by
@@ -26,8 +26,8 @@ def initialise(network: nn.Module, *, heads: Iterable[nn.Module | None]) -> None
     drawn here follows, in the order in which modules were registered, the heads left out.
 
     Args:
-        network: Any module; its parameters may lie on the ``meta`` device.
-        heads: The modules of ``network`` that give its logits, whole; ``None`` stands for the head
+        network: Any module; its parameters may lie on the `meta` device.
+        heads: The modules of `network` that give its logits, whole; `None` stands for the head
             of a task that the network does not do.
     """
     kept = {module for head in heads if head is not None for module in head.modules()}

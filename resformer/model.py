@@ -1,13 +1,13 @@
 """ResFormer as printed: shared encoder, segmentation path, two heads (paper, section III).
 
-``build`` is what the configuration names. The paper's ablations (Tables VIII and IX) are options
-of the same network: ``n_seg=None`` is "Cls. only", ``n_cls=None`` is "Seg. only", ``dfe=False``
+`build` is what the configuration names. The paper's ablations (Tables VIII and IX) are options
+of the same network: `n_seg=None` is "Cls. only", `n_cls=None` is "Seg. only", `dfe=False`
 hands the encoder's maps to the decoder as they are.
 
 Decisions: the classification head's hidden width, 32, and the lack of an activation between its
 layers are the released code's; the paper prints FC(FC(.)). So are BN and ReLU before the head's
 pooling, on which the paper is silent: F̂_3 and F̂_4 are sums that no normalisation follows, and
-without it the labels' logits start with a standard deviation of 2 to 9 (``cls_norm``).
+without it the labels' logits start with a standard deviation of 2 to 9 (`cls_norm`).
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ class ClassificationHead(nn.Module):
     Args:
         n_cls: Number of image labels.
         hidden: Width between the two layers.
-        activation: ``none``, as printed, or ``relu`` between them.
-        norm: ``bn_relu``, as released, or ``none``, as printed: what each map passes before GAP.
+        activation: `none`, as printed, or `relu` between them.
+        norm: `bn_relu`, as released, or `none`, as printed: what each map passes before GAP.
 
     Raises:
         ValueError: On another activation or norm.
@@ -61,7 +61,7 @@ class ClassificationHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, level3: Tensor, level4: Tensor) -> Tensor:
-        """Map ``[B, 256, H/8, W/8]`` and ``[B, 512, H/16, W/16]`` to logits ``[B, n_cls]``."""
+        """Map `[B, 256, H/8, W/8]` and `[B, 512, H/16, W/16]` to logits `[B, n_cls]`."""
         pooled = [self.norm3(level3).mean((2, 3)), self.norm4(level4).mean((2, 3))]
         hidden = self.fc1(torch.cat(pooled, 1))
         return self.fc2(F.relu(hidden) if self.activation == "relu" else hidden)
@@ -90,7 +90,7 @@ class SegmentationPath(nn.Module):
         self.head = nn.Conv2d(CHANNELS[0], n_seg + 1, 1)
 
     def forward(self, maps: LevelMaps) -> Tensor:
-        """Map F̂_1 .. F̂_4 to logits ``[B, n_seg + 1, H, W]``; the softmax is the loss's."""
+        """Map F̂_1 .. F̂_4 to logits `[B, n_seg + 1, H, W]`; the softmax is the loss's."""
         enhanced = LevelMaps(*(dfe(x) for dfe, x in zip(self.dfe, maps, strict=True)))
         return self.head(self.decoder(enhanced))
 
@@ -100,8 +100,8 @@ class ResFormer(nn.Module):
 
     Args:
         encoder: Makes F̂_1 to F̂_4 of an image.
-        segmentation: Path from these to segmentation logits, or ``None``.
-        classification: Head on F̂_3 and F̂_4, or ``None``.
+        segmentation: Path from these to segmentation logits, or `None`.
+        classification: Head on F̂_3 and F̂_4, or `None`.
         sizes: Image sizes that the network takes.
     """
 
@@ -119,7 +119,7 @@ class ResFormer(nn.Module):
         self.sizes = sizes
 
     def forward(self, image: Tensor) -> Prediction:
-        """Predict from images ``[B, 3, H, W]``; see :class:`Prediction` for the result's shapes.
+        """Predict from images `[B, 3, H, W]`; see `Prediction` for the result's shapes.
 
         Raises:
             ValueError: If H or W does not fit the network.
@@ -134,7 +134,7 @@ class ResFormer(nn.Module):
 
 
 def checked_window(method: str, image_size: int, window_size: int | None) -> int:
-    """Return the window's side in tokens: ``image_size // 16`` unless given.
+    """Return the window's side in tokens: `image_size // 16` unless given.
 
     With the default, level 4 is one window. Checks the image size on the way.
 
@@ -181,18 +181,18 @@ def build(
 
     Args:
         image_size: Height and width in pixels that it will mostly see; sets the default window.
-            Other sizes, also non-square, may be given to ``forward``.
-        n_seg: Number of lesion types, or ``None`` for "Cls. only": no DFE, decoder or head.
-        n_cls: Number of image labels, or ``None`` for "Seg. only": no classification head.
-        mode: ``sequential`` or ``parallel``.
+            Other sizes, also non-square, may be given to `forward`.
+        n_seg: Number of lesion types, or `None` for "Cls. only": no DFE, decoder or head.
+        n_cls: Number of image labels, or `None` for "Seg. only": no classification head.
+        mode: `sequential` or `parallel`.
         dfe: Whether there is a DFE module at each level.
-        conv_depths: Residual blocks of the four levels; ``(1, 1, 1, 1)`` is the literal equation.
-        window_size: Side of the attention window in tokens; ``None`` means image_size // 16.
+        conv_depths: Residual blocks of the four levels; `(1, 1, 1, 1)` is the literal equation.
+        window_size: Side of the attention window in tokens; `None` means image_size // 16.
         drop_path: Stochastic depth of the last transformer block; linear from 0.
-        upsample: ``bilinear`` or ``transposed``.
+        upsample: `bilinear` or `transposed`.
         cls_hidden: Width of the classification head's hidden layer.
-        cls_activation: ``none`` or ``relu`` between the head's two layers.
-        cls_norm: ``bn_relu`` or ``none`` before the head's pooling.
+        cls_activation: `none` or `relu` between the head's two layers.
+        cls_norm: `bn_relu` or `none` before the head's pooling.
 
     Raises:
         ValueError: If a size does not work, an option is unknown or no task is given.

@@ -1,8 +1,8 @@
 """ResFormer as released: the network of the authors' repository where it departs from the paper.
 
-Two extra rows that no table of the paper has, ``resformer_seq_released`` and
-``resformer_par_released``; they show how far the released network is from the printed one. Built
-from the facts in ``docs/fidelity.md`` (repository ``nguyenpbui/ResFormer``, commit ce6948b7), not
+Two extra rows that no table of the paper has, `resformer_seq_released` and
+`resformer_par_released`; they show how far the released network is from the printed one. Built
+from the facts in `docs/fidelity.md` (repository `nguyenpbui/ResFormer`, commit ce6948b7), not
 from its code, and tied to it by its parameter counts.
 
 Departures kept: a multi-scale patch embedding of the image and multi-scale merging for the
@@ -75,7 +75,7 @@ class ECA(nn.Module):
         self.conv = nn.Conv1d(1, 1, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H, W, C]``."""
+        """Map `[B, H, W, C]` to `[B, H, W, C]`."""
         gate = torch.sigmoid(self.conv(x.mean((1, 2))[:, None]))[:, None]
         return x * gate + x
 
@@ -88,7 +88,7 @@ class FeedForwardECA(FeedForward):
         self.eca = ECA()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H, W, C]``."""
+        """Map `[B, H, W, C]` to `[B, H, W, C]`."""
         return self.eca(super().forward(x))
 
 
@@ -98,7 +98,7 @@ class MultiScaleConv(nn.Module):
     Args:
         in_channels: Channels of the input.
         branches: Kernel size and output channels of each convolution; kernels are even and the
-            padding ``kernel / 2 - 1`` halves every even resolution.
+            padding `kernel / 2 - 1` halves every even resolution.
     """
 
     def __init__(self, in_channels: int, branches: Sequence[tuple[int, int]]) -> None:
@@ -110,7 +110,7 @@ class MultiScaleConv(nn.Module):
         self.eca = ECA()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to tokens ``[B, H / 2, W / 2, sum of branch channels]``."""
+        """Map `[B, C, H, W]` to tokens `[B, H / 2, W / 2, sum of branch channels]`."""
         scales = torch.cat([conv(x) for conv in self.convs], 1)
         return self.eca(scales.permute(0, 2, 3, 1))
 
@@ -124,7 +124,7 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(CHANNELS[0])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, 3, H, W]`` to ``[B, 64, H / 2, W / 2]``."""
+        """Map `[B, 3, H, W]` to `[B, 64, H / 2, W / 2]`."""
         return self.norm(self.scales(image)).permute(0, 3, 1, 2)
 
 
@@ -137,7 +137,7 @@ class MultiScaleMerging(nn.Module):
         self.scales = MultiScaleConv(channels, ((2, channels), (4, channels)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, 2C, H / 2, W / 2]``."""
+        """Map `[B, C, H, W]` to `[B, 2C, H / 2, W / 2]`."""
         tokens = self.norm(x.permute(0, 2, 3, 1))
         return self.scales(tokens.permute(0, 3, 1, 2)).permute(0, 3, 1, 2)
 
@@ -159,7 +159,7 @@ class ReleasedEncoder(nn.Module):
     F̂_i = Stage(F̂_{i-1}) + Swin(Merge(F̂_{i-1})). E is the patch embedding of the image.
 
     Args:
-        mode: ``sequential`` or ``parallel``.
+        mode: `sequential` or `parallel`.
         window: Side of an attention window in tokens.
         drop_path: Stochastic depth of the last transformer block; linear from 0.
 
@@ -184,7 +184,7 @@ class ReleasedEncoder(nn.Module):
         self.merges = nn.ModuleList(map(MultiScaleMerging, CHANNELS[:-1]))
 
     def forward(self, image: Tensor) -> LevelMaps:
-        """Map ``[B, 3, H, W]`` to F̂_1 .. F̂_4, ``[B, 64, H/2, W/2]`` .. ``[B, 512, H/16, W/16]``."""
+        """Map `[B, 3, H, W]` to F̂_1 .. F̂_4, `[B, 64, H/2, W/2]` .. `[B, 512, H/16, W/16]`."""
         local, tokens = self.stem(image), self.embedding(image)
         if self.mode == "parallel":
             local = tokens = local + tokens
@@ -194,7 +194,7 @@ class ReleasedEncoder(nn.Module):
         return LevelMaps(*maps)
 
     def _level(self, level: int, local: Tensor, tokens: Tensor) -> Tensor:
-        """Combine the stage of ``local`` with the transformer's view of ``tokens``."""
+        """Combine the stage of `local` with the transformer's view of `tokens`."""
         stage, swin = self.stages[level], self.swins[level]
         if self.mode == "sequential":
             return swin(stage(local) + tokens)
@@ -225,7 +225,7 @@ class ReleasedDFE(nn.Module):
         self.sa = SpatialAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, C, H, W]``."""
+        """Map `[B, C, H, W]` to `[B, C, H, W]`."""
         fused = self.fuse(torch.cat([branch(x) for branch in self.branches], 1))
         return self.sa(F.relu(fused + self.shortcut(x)))
 
@@ -243,7 +243,7 @@ class ReleasedDecoderLevel(nn.Module):
         self.fuse = conv_bn_relu(2 * channels, channels, 3, bias=True)
 
     def forward(self, level: Tensor, deeper: Tensor) -> Tensor:
-        """Map ``[B, C, H, W]`` and ``[B, 2C, H / 2, W / 2]`` to ``[B, C, H, W]``."""
+        """Map `[B, C, H, W]` and `[B, 2C, H / 2, W / 2]` to `[B, C, H, W]`."""
         return self.fuse(torch.cat((level, self.up(deeper)), 1))
 
 
@@ -265,7 +265,7 @@ class ReleasedSegmentationPath(nn.Module):
         self.head = nn.Conv2d(CHANNELS[0], n_seg + 1, 1, bias=False)
 
     def forward(self, maps: LevelMaps) -> Tensor:
-        """Map F̂_1 .. F̂_4 to logits ``[B, n_seg + 1, H, W]``."""
+        """Map F̂_1 .. F̂_4 to logits `[B, n_seg + 1, H, W]`."""
         *shallower, x = (dfe(level) for dfe, level in zip(self.dfe, maps, strict=True))
         for decode, level in zip(self.levels, reversed(shallower), strict=True):
             x = decode(level, x)
@@ -285,10 +285,10 @@ def build(
 
     Args:
         image_size: Height and width in pixels that it will mostly see; sets the default window.
-        n_seg: Number of lesion types, or ``None`` for no segmentation path.
-        n_cls: Number of image labels, or ``None`` for no classification head.
-        mode: ``sequential`` (with DFE) or ``parallel`` (without).
-        window_size: Side of the attention window in tokens; ``None`` means image_size // 16.
+        n_seg: Number of lesion types, or `None` for no segmentation path.
+        n_cls: Number of image labels, or `None` for no classification head.
+        mode: `sequential` (with DFE) or `parallel` (without).
+        window_size: Side of the attention window in tokens; `None` means image_size // 16.
         drop_path: Stochastic depth of the last transformer block; linear from 0.
 
     Raises:

@@ -1,6 +1,6 @@
 """What a network asks of its image size, its tasks and its options, and how it refuses.
 
-Every ``build`` of ``resformer`` and ``baselines`` checks its arguments here, so that a wrong one
+Every `build` of `resformer` and `baselines` checks its arguments here, so that a wrong one
 is refused in one wording: who refuses, what was given, what would work.
 """
 
@@ -17,7 +17,7 @@ class SizeRule:
         multiple: Height and width must be multiples of this many pixels.
         minimum: Smallest height and width in pixels.
         exact: The only height and width taken, for networks whose position tables are made for
-            one size; ``None`` where any size that fits the other two will do.
+            one size; `None` where any size that fits the other two will do.
     """
 
     method: str
@@ -56,7 +56,7 @@ def require_outputs(method: str, argument: str, outputs: int | None) -> int:
 
     Args:
         method: Name of the method, for the message.
-        argument: Name of the argument, ``n_seg`` or ``n_cls``.
+        argument: Name of the argument, `n_seg` or `n_cls`.
         outputs: Its value.
 
     Raises:

@@ -13,8 +13,8 @@ import pytest
 from benchmarks import simulate
 from benchmarks.scenarios import (
     TRUTH,
-    Block,
     Scenario,
+    ScenarioBlock,
     block_of,
     scenarios,
     simulated,
@@ -241,7 +241,7 @@ def test_image_draws_take_images_one_by_one():
     rng = np.random.default_rng(0)
     scores = rng.normal(50, 5, (3, 2, 400))
     empty = np.zeros((3, 2, 1, 1, 2))
-    block = Block(empty, np.array([[400.0, 2.0]]), [scores, scores[..., :2] * 0 + 10], 50)
+    block = ScenarioBlock(empty, np.array([[400.0, 2.0]]), [scores, scores[..., :2] * 0 + 10], 50)
     drawn = simulate._image_draws(block, rng)
     assert drawn.shape == (simulate.DRAWS, 3)
     pair = scores[:, 0] - scores[:, 1]

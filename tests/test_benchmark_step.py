@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import plain, taps
-from benchmarks.cases import Case, lesions
+from benchmarks.cases import BenchmarkCase, lesions
 from benchmarks.roofline import PASSES, needs
 from benchmarks.step import TOLERANCE, differences, ratio
 from resformer.prediction import Prediction
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("method", ["resformer_seq", "resformer_par"])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_losses_agree_with_the_plain_implementation(method, precision):
-    case = Case(method, "isic2017", 48, 2)  # windows of 3: maps with and without padding
+    case = BenchmarkCase(method, "isic2017", 48, 2)  # windows of 3: maps with and without padding
     with computing(case.config(threads=1).training):
         found = differences(case, CPU, precision, steps=3)
     first, later = TOLERANCE[precision]
@@ -39,7 +39,7 @@ def test_losses_agree_with_the_plain_implementation(method, precision):
 
 def test_other_weights_do_not_agree(monkeypatch):
     """The tolerance of bf16 is no licence: a network of another seed breaks it."""
-    case = Case("resformer_seq", "isic2017", 32, 2)
+    case = BenchmarkCase("resformer_seq", "isic2017", 32, 2)
     original = plain.PlainStep.__init__
 
     def other(self, network, training, device):
@@ -56,7 +56,7 @@ def test_other_weights_do_not_agree(monkeypatch):
 
 def test_a_turned_image_of_another_shape_is_moved_alike():
     generator = torch.Generator().manual_seed(0)
-    augmentation = Case("resformer_seq", "isic2017", 32, 2).config().training.augmentation
+    augmentation = BenchmarkCase("resformer_seq", "isic2017", 32, 2).config().training.augmentation
     images = torch.randint(0, 256, (6, 3, 20, 32), generator=generator, dtype=torch.uint8)
     masks = torch.randint(0, 4, (6, 20, 32), generator=generator, dtype=torch.uint8)
     motions = draw_motions(6, images.shape[-2:], augmentation, generator)
@@ -72,7 +72,7 @@ def test_the_ratio_is_that_of_the_middle_turn():
 
 
 def test_pngs_hold_the_images_and_masks(tmp_path):
-    case = Case("resformer_seq", "retouch_cirrus", 32, 2)
+    case = BenchmarkCase("resformer_seq", "retouch_cirrus", 32, 2)
     images = lesions(case, CPU)
     assert images.masks.unique().tolist() == [0, 1, 2, 3]
     still = case.config().training.augmentation.model_copy(

@@ -12,7 +12,7 @@ from benchmarks.synthetic_papers import (
     run,
     simulate,
 )
-from workflow.audit.cells import Cell
+from workflow.audit.cells import PrintedCell
 
 
 def test_errors_are_found_and_clean_papers_pass():
@@ -52,7 +52,7 @@ def test_a_misprint_is_another_percentage():
 def cells_of(**rows):
     """Rows as method -> (acc, sen, spe) or (ji, dsc)."""
     return tuple(
-        Cell("A", "data", method, task, metric, value)
+        PrintedCell("A", "data", method, task, metric, value)
         for method, values in rows.items()
         for task, metrics in [
             ("classification", ("acc", "sen", "spe"))

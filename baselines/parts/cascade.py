@@ -31,7 +31,7 @@ class UpsamplingStep(nn.Module):
         self.convs = double_conv(in_channels + skip_channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, 2 H, 2 W]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, 2 H, 2 W]`."""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=self.align_corners)
         return self.convs(x if skip is None else torch.cat([x, skip], dim=1))
 
@@ -57,7 +57,7 @@ class CascadedUpsampler(nn.Module):
         )
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Map ``[B, in_channels, h, w]`` to ``[B, 16, 16 h, 16 w]``.
+        """Map `[B, in_channels, h, w]` to `[B, 16, 16 h, 16 w]`.
 
         Args:
             x: The transformer's map.

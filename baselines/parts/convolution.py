@@ -22,7 +22,7 @@ def conv_bn_relu(
 
 
 def double_conv(in_channels: int, channels: int, *, bias: bool = False) -> nn.Sequential:
-    """Two 3×3 :func:`conv_bn_relu` in a row: one level of a U-Net."""
+    """Two 3×3 `conv_bn_relu` in a row: one level of a U-Net."""
     return nn.Sequential(
         *conv_bn_relu(in_channels, channels, bias=bias),
         *conv_bn_relu(channels, channels, bias=bias),

@@ -40,11 +40,11 @@ class NestedUNet(nn.Module):
         self.heads = nn.ModuleDict({f"x0{j}": nn.Conv2d(WIDTHS[0], classes, 1) for j in columns})
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment images ``[B, 3, H, W]``.
+        """Segment images `[B, 3, H, W]`.
 
         Returns:
-            Logits ``[B, C, H, W]`` of X^{0,4}. In training with deep supervision also, as
-            ``auxiliary["side"]``, those of X^{0,1}, X^{0,2} and X^{0,3}.
+            Logits `[B, C, H, W]` of X^{0,4}. In training with deep supervision also, as
+            `auxiliary["side"]`, those of X^{0,1}, X^{0,2} and X^{0,3}.
 
         Raises:
             ValueError: If H or W does not fit the network.

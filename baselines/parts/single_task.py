@@ -14,7 +14,7 @@ class Segmenter(nn.Module):
     """A segmentation network as a method without classification.
 
     Args:
-        network: Maps ``[B, 3, H, W]`` to logits ``[B, n_seg + 1, H, W]``.
+        network: Maps `[B, 3, H, W]` to logits `[B, n_seg + 1, H, W]`.
         sizes: Image sizes that it takes.
     """
 
@@ -24,7 +24,7 @@ class Segmenter(nn.Module):
         self.sizes = sizes
 
     def forward(self, image: Tensor) -> Prediction:
-        """Segment images ``[B, 3, H, W]``.
+        """Segment images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.
@@ -37,7 +37,7 @@ class Classifier(nn.Module):
     """A classification network as a method without segmentation.
 
     Args:
-        network: Maps ``[B, 3, H, W]`` to logits ``[B, n_cls]``.
+        network: Maps `[B, 3, H, W]` to logits `[B, n_cls]`.
         sizes: Image sizes that it takes.
     """
 
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
         self.sizes = sizes
 
     def forward(self, image: Tensor) -> Prediction:
-        """Classify images ``[B, 3, H, W]``.
+        """Classify images `[B, 3, H, W]`.
 
         Raises:
             ValueError: If H or W does not fit the network.

@@ -12,10 +12,10 @@ def soft_pool(x: Tensor) -> Tensor:
     overflows for values above 88 (in float16 above 11).
 
     Args:
-        x: ``[B, C, H, W]`` with even H and W.
+        x: `[B, C, H, W]` with even H and W.
 
     Returns:
-        ``[B, C, H / 2, W / 2]``.
+        `[B, C, H / 2, W / 2]`.
     """
     exact = x.float()
     # Pooling by library calls keeps channels-last memory, which sums over split axes would lose.
@@ -26,6 +26,6 @@ def soft_pool(x: Tensor) -> Tensor:
 
 
 def global_soft_pool(x: Tensor) -> Tensor:
-    """Average whole maps as in :func:`soft_pool`: ``[B, C, H, W]`` to ``[B, C]``."""
+    """Average whole maps as in `soft_pool`: `[B, C, H, W]` to `[B, C]`."""
     exact = x.float().flatten(2)
     return (exact.softmax(2) * exact).sum(2).to(x.dtype)

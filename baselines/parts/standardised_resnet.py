@@ -26,7 +26,7 @@ class StandardisedConv2d(nn.Conv2d):
         super().__init__(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H / stride, W / stride]``.
+        """Map `[B, in_channels, H, W]` to `[B, channels, H / stride, W / stride]`.
 
         The mean and the biased variance are those of a filter over input channels and kernel.
         """
@@ -64,14 +64,14 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, in_channels, H, W]`` to ``[B, channels, H / stride, W / stride]``."""
+        """Map `[B, in_channels, H, W]` to `[B, channels, H / stride, W / stride]`."""
         residual = F.relu(self.gn1(self.conv1(x)))
         residual = F.relu(self.gn2(self.conv2(residual)))
         return F.relu(self.shortcut(x) + self.gn3(self.conv3(residual)))
 
 
 def stage(in_channels: int, channels: int, depth: int, stride: int) -> nn.Sequential:
-    """Stack ``depth`` bottlenecks; the first one changes the channels and has the stride."""
+    """Stack `depth` bottlenecks; the first one changes the channels and has the stride."""
     return nn.Sequential(
         Bottleneck(in_channels, channels, stride),
         *(Bottleneck(channels, channels, 1) for _ in range(depth - 1)),
@@ -96,7 +96,7 @@ class StandardisedResNet(nn.Module):
         self.stage3 = stage(512, 1024, depth=9, stride=2)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Map ``[B, 3, H, W]`` to maps of 64, 256, 512 and 1024 channels.
+        """Map `[B, 3, H, W]` to maps of 64, 256, 512 and 1024 channels.
 
         Args:
             image: H and W are multiples of 16.

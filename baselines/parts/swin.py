@@ -1,11 +1,11 @@
 """The pieces of Swin that several methods share: stages, patch merging and patch expanding.
 
-The block is ResFormer's own half block (``resformer.blocks.TransformerBlock``): LN, window
+The block is ResFormer's own half block (`resformer.blocks.TransformerBlock`): LN, window
 attention with relative position bias, add; LN, FFN of ratio 4, add. It has the same parameters,
 12 C² + 13 C + (2 w - 1)² h, and computes the same; between the regions of a shifted map it puts
 minus infinity where the public Swin code adds -100, which after softmax is zero in both.
 
-All maps here are channels-last, ``[B, H, W, C]``.
+All maps here are channels-last, `[B, H, W, C]`.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ def window_for(image_size: int) -> int:
 
 
 def choose_window(method: str, window_size: int | None, image_size: int) -> int:
-    """Side of the windows that a ``window_size`` option asks for.
+    """Side of the windows that a `window_size` option asks for.
 
     Args:
         method: Name of the method, for the message.
-        window_size: The option; ``None`` for :func:`window_for`.
+        window_size: The option; `None` for `window_for`.
         image_size: Height and width of the image in pixels.
 
     Raises:
@@ -63,7 +63,7 @@ def stage_windows(window: int, image_size: int, stages: int, *, first_stride: in
 
 
 def drop_path_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
-    """Spread stochastic depth linearly over all blocks, from 0 to ``last``.
+    """Spread stochastic depth linearly over all blocks, from 0 to `last`.
 
     Args:
         last: Rate of the last block.
@@ -103,7 +103,7 @@ class SwinStage(nn.Sequential):
         )
 
 
-class PatchMerging(nn.Module):
+class SwinPatchMerging(nn.Module):
     """Halve height and width and double the channels: 2×2 neighbours, LN, linear without bias.
 
     Args:
@@ -116,7 +116,7 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, H / 2, W / 2, 2 C]``."""
+        """Map `[B, H, W, C]` to `[B, H / 2, W / 2, 2 C]`."""
         # (even row, even column), (odd, even), (even, odd), (odd, odd)
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.reduction(self.norm(torch.cat(corners, dim=-1)))
@@ -139,7 +139,7 @@ class PatchExpand(nn.Module):
         self.norm = nn.LayerNorm(self.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, H, W, C]`` to ``[B, factor H, factor W, out_channels]``."""
+        """Map `[B, H, W, C]` to `[B, factor H, factor W, out_channels]`."""
         batch, height, width, _ = x.shape
         x = self.expand(x).reshape(batch, height, width, self.factor, self.factor, -1)
         x = x.transpose(2, 3).reshape(batch, height * self.factor, width * self.factor, -1)

@@ -10,7 +10,7 @@ class ViTSize(NamedTuple):
     """Size of a Vision Transformer.
 
     Attributes:
-        channels: Channels C of a token, a multiple of ``heads``.
+        channels: Channels C of a token, a multiple of `heads`.
         layers: Blocks.
         heads: Attention heads of a block.
         hidden: Width of a block's MLP.
@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
     """Multi-head self-attention over a sequence, scale 1 / sqrt(channels of a head).
 
     Args:
-        channels: Channels C of a token, a multiple of ``heads``.
+        channels: Channels C of a token, a multiple of `heads`.
         heads: Attention heads.
         dropout: Dropout after the output projection.
     """
@@ -43,7 +43,7 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, N, C]`` to ``[B, N, C]``."""
+        """Map `[B, N, C]` to `[B, N, C]`."""
         batch, tokens, channels = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, channels // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -87,7 +87,7 @@ class ViTBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, N, C]`` to ``[B, N, C]``."""
+        """Map `[B, N, C]` to `[B, N, C]`."""
         x = x + self.attention(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
@@ -119,5 +119,5 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(size.channels, eps=1e-6)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map ``[B, N, C]`` to ``[B, N, C]``."""
+        """Map `[B, N, C]` to `[B, N, C]`."""
         return self.norm(self.blocks(self.dropout(tokens)))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from baselines import hiformer
-from baselines.hiformer import VARIANTS, ClassTokenVisit, Decoder, DoubleLevelFusion
+from baselines.hiformer import VARIANTS, ClassTokenVisit, DoubleLevelFusion, HiFormerDecoder
 from resformer.attention import WindowAttention
 from resformer.blocks import StochasticDepth
 
@@ -95,7 +95,7 @@ def test_stochastic_depth_and_windows():
 
 
 def visit_written_out(visit, home, host):
-    """The renewed class token of one image: ``home [1 + N, C]``, ``host [1 + M, C_host]``."""
+    """The renewed class token of one image: `home [1 + N, C]`, `host [1 + M, C_host]`."""
     attention = visit.attention
     visitor = F.linear(F.gelu(visit.there[0](home[0])), visit.there[2].weight, visit.there[2].bias)
     tokens = attention.norm(torch.stack([visitor, *host[1:]]))
@@ -213,7 +213,7 @@ def test_variants_of_the_fusion_module(variant, depths, heads, ratio):
 @torch.no_grad()
 def test_decoder_written_out():
     torch.manual_seed(0)
-    decoder = Decoder(4)
+    decoder = HiFormerDecoder(4)
     small, large = torch.randn(2, 96, 8, 8), torch.randn(2, 384, 2, 2)
 
     def refine(x, conv, norm):

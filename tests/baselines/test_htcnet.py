@@ -70,7 +70,7 @@ def test_an_open_tmf_equals_its_formula(tmf):
 
 
 def set_centre(conv, rows):
-    """Make a convolution look at its centre alone: ``rows[o][i]`` weighs input i in output o."""
+    """Make a convolution look at its centre alone: `rows[o][i]` weighs input i in output o."""
     nn.init.zeros_(conv.weight)
     centre = conv.kernel_size[0] // 2
     conv.weight[:, :, centre, centre] = torch.tensor(rows)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from baselines import mstganet
-from baselines.mstganet import DecoderLevel, MsGCS, MsTNL, NonLocalStep
+from baselines.mstganet import MsGCS, MsTGANetDecoderLevel, MsTNL, NonLocalStep
 
 GAMMA = 0.7
 
@@ -136,7 +136,7 @@ def test_the_gate_of_a_skip_equals_its_formula():
 @torch.no_grad()
 def test_a_decoder_level_repeats_pixels_and_puts_the_gated_skip_first():
     torch.manual_seed(4)
-    level = DecoderLevel(3, 4).eval()
+    level = MsTGANetDecoderLevel(3, 4).eval()
     level.block = nn.Identity()
     x, skip = torch.randn(1, 6, 2, 2), torch.randn(1, 3, 4, 4)
     d = level.up_conv(x.repeat_interleave(2, 2).repeat_interleave(2, 3))

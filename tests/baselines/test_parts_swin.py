@@ -10,7 +10,7 @@ from torch import nn
 
 from baselines.parts.swin import (
     PatchExpand,
-    PatchMerging,
+    SwinPatchMerging,
     SwinStage,
     choose_window,
     drop_path_rates,
@@ -25,7 +25,7 @@ def count(module):
 
 
 def test_patch_merging_gathers_the_rows_of_a_column_first():
-    merge = PatchMerging(1)
+    merge = SwinPatchMerging(1)
     merge.norm = merge.reduction = nn.Identity()
     x = torch.arange(16).reshape(1, 4, 4, 1)
     # Row-major numbers: 0 1 4 5 are the upper left 2×2.
@@ -37,7 +37,7 @@ def test_patch_merging_gathers_the_rows_of_a_column_first():
 
 def test_patch_merging_norms_before_it_reduces():
     torch.manual_seed(0)
-    merge = PatchMerging(3)
+    merge = SwinPatchMerging(3)
     nn.init.normal_(merge.norm.weight)
     nn.init.normal_(merge.norm.bias)
     x = torch.randn(2, 4, 6, 3)
@@ -80,12 +80,12 @@ def test_parameters_by_formula(channels, heads, window):
     stage = SwinStage(channels, heads, window, [0.0] * 3)
     block = 12 * channels**2 + 13 * channels + (2 * window - 1) ** 2 * heads
     assert [count(part) for part in stage] == [block] * 3
-    assert count(PatchMerging(channels)) == 8 * channels**2 + 8 * channels
+    assert count(SwinPatchMerging(channels)) == 8 * channels**2 + 8 * channels
     assert count(PatchExpand(channels)) == 2 * channels**2 + channels
 
 
 def additive_mask(length, window):
-    """``[nW, T, T]``: -100 between tokens that only the cyclic shift brought together."""
+    """`[nW, T, T]`: -100 between tokens that only the cyclic shift brought together."""
     shift = window // 2
     # Along an axis: away from the last window, its part before the seam, its part behind it.
     part = torch.bucketize(
@@ -97,7 +97,7 @@ def additive_mask(length, window):
 
 
 def softmax_attention(attention, x, *, shifted):
-    """(S)W-MSA on ``[B, L, L, C]`` with everything written out."""
+    """(S)W-MSA on `[B, L, L, C]` with everything written out."""
     length, window, heads = x.shape[1], attention.window, attention.heads
     shift = window // 2 if shifted else 0
     windows = split_windows(x.roll((-shift, -shift), (1, 2)), window)

@@ -26,7 +26,7 @@ def attention(channels, heads, window, *, shifted, seed=0):
 
 
 def naive_window(module, tokens, places):
-    """Attention among ``tokens [T, C]``; ``places`` are (row, column) in the window and the map.
+    """Attention among `tokens [T, C]`; `places` are (row, column) in the window and the map.
 
     A pair may attend if it is as far apart in the map as in the window; a token without a place
     in the map is padding.
@@ -55,7 +55,7 @@ def naive_window(module, tokens, places):
 
 
 def naive_attention(module, x):
-    """The whole of (S)W-MSA on ``[B, H, W, C]``, one window of one image at a time."""
+    """The whole of (S)W-MSA on `[B, H, W, C]`, one window of one image at a time."""
     _, height, width, _ = x.shape
     window = module.window
     padded = [math.ceil(length / window) * window for length in (height, width)]

@@ -193,6 +193,17 @@ def test_modules_and_what_is_public_in_them_are_documented(module):
     assert not [node.name for node in public(TREES[module]) if ast.get_docstring(node) is None]
 
 
+def test_every_class_name_is_used_once():
+    """So that a name in a message or a trace says which class it is; private ones count too."""
+    found: dict[str, list[str]] = {}
+    for module, tree in SourceTree.read(ROOT, (*PACKAGES, "benchmarks")).trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    assert len(found) > 300
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
 @pytest.mark.parametrize("module", SOURCES)
 def test_no_exception_is_swallowed(module):
     for node in ast.walk(TREES[module]):

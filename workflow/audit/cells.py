@@ -20,7 +20,7 @@ FACTS = ("volumes", "image_size", "training", "testing")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PrintedCell:
     """One printed cell."""
 
     table: str
@@ -43,12 +43,12 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PrintedRow:
     """A method's cells for one test set and task, from all tables that print the same numbers."""
 
     dataset: str
     method: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PrintedCell, ...]
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -64,44 +64,46 @@ class Row:
     def __getitem__(self, metric: str) -> Printed:
         return next(cell.number for cell in self.cells if cell.metric == metric)
 
-    def printed_as(self, metric: str) -> tuple[Cell, ...]:
+    def printed_as(self, metric: str) -> tuple[PrintedCell, ...]:
         """The cells that print a metric: one per table."""
         return tuple(cell for cell in self.cells if cell.metric == metric)
 
 
-def gather_rows(cells: Iterable[Cell], task: str, metrics: tuple[str, ...]) -> dict[str, list[Row]]:
+def gather_rows(
+    cells: Iterable[PrintedCell], task: str, metrics: tuple[str, ...]
+) -> dict[str, list[PrintedRow]]:
     """Data set -> its rows that have all of `metrics`, as percentages.
 
     Rows that several tables repeat with the same numbers are one row; rows of one method with
     unequal numbers stay apart, because either may be the wrong one.
     """
-    found: dict[tuple[str, str, str], dict[str, Cell]] = {}
+    found: dict[tuple[str, str, str], dict[str, PrintedCell]] = {}
     for cell in cells:
         if cell.task == task and cell.metric in metrics and PERCENT.holds(cell.number.value):
             found.setdefault((cell.table, cell.dataset, cell.method), {})[cell.metric] = cell
-    merged: dict[tuple[str, ...], list[Cell]] = {}
+    merged: dict[tuple[str, ...], list[PrintedCell]] = {}
     for (_, dataset, method), group in found.items():
         if len(group) == len(metrics):
             key = (dataset, method, *(group[metric].text for metric in metrics))
             merged.setdefault(key, []).extend(group[metric] for metric in metrics)
-    result: dict[str, list[Row]] = {}
+    result: dict[str, list[PrintedRow]] = {}
     for (dataset, method, *_), group in merged.items():
-        result.setdefault(dataset, []).append(Row(dataset, method, tuple(group)))
+        result.setdefault(dataset, []).append(PrintedRow(dataset, method, tuple(group)))
     return result
 
 
-def read_tables(path: Path) -> tuple[Cell, ...]:
+def read_tables(path: Path) -> tuple[PrintedCell, ...]:
     """Read result tables: one printed number a line, in per cent; blank or `-` is no number.
 
     Raises:
         AuditError: the file or a line of it cannot be used.
     """
-    cells: dict[tuple[str, ...], tuple[int, Cell]] = {}
+    cells: dict[tuple[str, ...], tuple[int, PrintedCell]] = {}
     for line, row in _lines(path, COLUMNS):
         text = row.pop("value").strip()
         if text in {"", "-", "–"}:
             continue
-        cell = Cell(**{name: row[name].strip() for name in COLUMNS[:-1]}, text=text)
+        cell = PrintedCell(**{name: row[name].strip() for name in COLUMNS[:-1]}, text=text)
         if cell.task not in TASKS:
             raise AuditError(
                 f"{path}, line {line}: task {cell.task!r}; expected one of {', '.join(TASKS)}"
@@ -123,13 +125,13 @@ def read_tables(path: Path) -> tuple[Cell, ...]:
     return found
 
 
-def read_facts(path: Path) -> tuple[Cell, ...]:
+def read_facts(path: Path) -> tuple[PrintedCell, ...]:
     """Read a printed summary of data sets: column dataset and any of `FACTS`; table is I if absent.
 
     Raises:
         AuditError: the file or a line of it cannot be used.
     """
-    cells: list[Cell] = []
+    cells: list[PrintedCell] = []
     for line, row in _lines(path, ("dataset",)):
         for fact in FACTS:
             text = (row.get(fact) or "").strip()
@@ -138,7 +140,9 @@ def read_facts(path: Path) -> tuple[Cell, ...]:
             if not (sizes(text) if fact == "image_size" else text.isdecimal()):
                 expected = "a size as 640×480" if fact == "image_size" else "a whole number"
                 raise AuditError(f"{path}, line {line}: {fact} {text!r}; expected {expected}")
-            cells.append(Cell(row.get("table", "I"), row["dataset"].strip(), "", DATA, fact, text))
+            cells.append(
+                PrintedCell(row.get("table", "I"), row["dataset"].strip(), "", DATA, fact, text)
+            )
     places = [(cell.dataset, cell.metric) for cell in cells]
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from workflow.audit.cells import DATA, Cell
+from workflow.audit.cells import DATA, PrintedCell
 from workflow.audit.claims import Claim, Comparison
 from workflow.audit.findings import (
     INCONSISTENT,
@@ -21,27 +21,27 @@ from workflow.audit.rounding import AuditError, Interval, agree, printed, show
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClaimOutcome:
     """A comparison with the cells that stand for its sides.
 
     Attributes:
         left, right: the best cell of each side; right is None for a claim of kind `value`.
-        off: by how much the cells disagree with the claim, in points; 0 can disagree too, where
-            two numbers that should differ are printed equal.
+        off: the points by which the cells disagree with the claim; 0 can disagree too, where two
+            numbers that should differ are printed equal.
         agrees: whether they can agree, given their rounding.
     """
 
     comparison: Comparison
-    left: Cell
-    right: Cell | None
+    left: PrintedCell
+    right: PrintedCell | None
     off: Fraction
     agrees: bool
 
 
-Found = dict[tuple[str, str, str], list[Cell]]
+Found = dict[tuple[str, str, str], list[PrintedCell]]
 
 
-def outcomes(claim: Claim, cells: Iterable[Cell]) -> list[Outcome]:
+def outcomes(claim: Claim, cells: Iterable[PrintedCell]) -> list[ClaimOutcome]:
     """Each comparison of a claim, made with printed cells.
 
     Raises:
@@ -58,7 +58,7 @@ def is_checkable(claim: Claim, paper: Paper) -> bool:
 def check_claims(paper: Paper) -> Iterator[Problem]:
     """Claims that the cells or the record contradict; claims that fail alike are one problem."""
     found = _index(paper.cells)
-    failed: dict[tuple[tuple[str, ...], ...], list[tuple[Claim, list[Outcome]]]] = {}
+    failed: dict[tuple[tuple[str, ...], ...], list[tuple[Claim, list[ClaimOutcome]]]] = {}
     for claim in paper.claims:
         if claim.kind == "data":
             yield from _check_data(claim, paper)
@@ -70,7 +70,7 @@ def check_claims(paper: Paper) -> Iterator[Problem]:
         yield _problem(group, found)
 
 
-def _sign(claim: Claim, wrong: list[Outcome]) -> tuple[tuple[str, ...], ...]:
+def _sign(claim: Claim, wrong: list[ClaimOutcome]) -> tuple[tuple[str, ...], ...]:
     """The same for claims that say the same of the same cells."""
     return (
         (claim.kind,),
@@ -79,7 +79,7 @@ def _sign(claim: Claim, wrong: list[Outcome]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _index(cells: Iterable[Cell]) -> Found:
+def _index(cells: Iterable[PrintedCell]) -> Found:
     found: Found = {}
     for cell in cells:
         if cell.task != DATA:
@@ -87,11 +87,11 @@ def _index(cells: Iterable[Cell]) -> Found:
     return found
 
 
-def _outcomes(claim: Claim, found: Found) -> list[Outcome]:
+def _outcomes(claim: Claim, found: Found) -> list[ClaimOutcome]:
     return [_outcome(claim, comparison, found) for comparison in claim.comparisons()]
 
 
-def _best(claim: Claim, side: tuple[str, ...], comparison: Comparison, found: Found) -> Cell:
+def _best(claim: Claim, side: tuple[str, ...], comparison: Comparison, found: Found) -> PrintedCell:
     """The side's best cell in the claim's tables; methods without the metric have no part in it."""
     cells = [
         cell
@@ -108,23 +108,23 @@ def _best(claim: Claim, side: tuple[str, ...], comparison: Comparison, found: Fo
     return max(cells, key=lambda cell: cell.number.value)
 
 
-def _outcome(claim: Claim, comparison: Comparison, found: Found) -> Outcome:
+def _outcome(claim: Claim, comparison: Comparison, found: Found) -> ClaimOutcome:
     left = _best(claim, comparison.left, comparison, found)
     if not comparison.right:
         stated = printed(comparison.stated or "")
         off = abs(left.number.value - stated.value)
-        return Outcome(comparison, left, None, off, agree(left.number, stated))
+        return ClaimOutcome(comparison, left, None, off, agree(left.number, stated))
     right = _best(claim, comparison.right, comparison, found)
     gain = left.number.value - right.number.value
     if comparison.stated is None:
-        return Outcome(comparison, left, right, max(-gain, Fraction(0)), gain > 0)
+        return ClaimOutcome(comparison, left, right, max(-gain, Fraction(0)), gain > 0)
     stated = printed(comparison.stated)
     off = abs(gain - stated.value)
     room = left.number.half + right.number.half + stated.half
-    return Outcome(comparison, left, right, off, off <= room)
+    return ClaimOutcome(comparison, left, right, off, off <= room)
 
 
-def _problem(group: list[tuple[Claim, list[Outcome]]], found: Found) -> Problem:
+def _problem(group: list[tuple[Claim, list[ClaimOutcome]]], found: Found) -> Problem:
     claim, wrong = group[0]
     worst = max(wrong, key=lambda outcome: outcome.off)
     words = {"above": _say_above, "margin": _say_margin, "value": _say_value}[claim.kind]
@@ -147,7 +147,7 @@ def _problem(group: list[tuple[Claim, list[Outcome]]], found: Found) -> Problem:
     )
 
 
-def _say_above(claim: Claim, wrong: list[Outcome], found: Found) -> str:
+def _say_above(claim: Claim, wrong: list[ClaimOutcome], found: Found) -> str:
     parts = [
         f"{o.left.metric} on {o.left.dataset}, where {o.right.method} has {o.right.text} and "
         f"{o.left.method} {o.left.text}" + (" (equal as printed)" if o.off == 0 else "")
@@ -157,7 +157,7 @@ def _say_above(claim: Claim, wrong: list[Outcome], found: Found) -> str:
     return f"Not so in {len(wrong)} of {len(_outcomes(claim, found))}: {'; '.join(parts)}."
 
 
-def _say_margin(claim: Claim, wrong: list[Outcome], found: Found) -> str:
+def _say_margin(claim: Claim, wrong: list[ClaimOutcome], found: Found) -> str:
     parts: list[str] = []
     for outcome in wrong:
         left, right, stated = outcome.left, outcome.right, outcome.comparison.stated
@@ -177,7 +177,7 @@ def _say_margin(claim: Claim, wrong: list[Outcome], found: Found) -> str:
     return " ".join(parts)
 
 
-def _say_value(claim: Claim, wrong: list[Outcome], found: Found) -> str:
+def _say_value(claim: Claim, wrong: list[ClaimOutcome], found: Found) -> str:
     parts = [
         f"{o.left.metric} is {o.left.text} in Table {o.left.table}, not {o.comparison.stated}"
         for o in wrong
@@ -187,7 +187,7 @@ def _say_value(claim: Claim, wrong: list[Outcome], found: Found) -> str:
     return f"{'; '.join(parts)}.{tail}"
 
 
-def _rivals(claim: Claim, outcome: Outcome, found: Found) -> list[Cell]:
+def _rivals(claim: Claim, outcome: ClaimOutcome, found: Found) -> list[PrintedCell]:
     comparison = outcome.comparison
     return [
         _best(claim, (method,), comparison, found)
@@ -213,7 +213,9 @@ def _owners(claim: Claim, found: Found) -> list[str]:
     )
 
 
-def _other_words(claims: list[Claim], wrong: list[Outcome], found: Found) -> Iterator[TextChange]:
+def _other_words(
+    claims: list[Claim], wrong: list[ClaimOutcome], found: Found
+) -> Iterator[TextChange]:
     """The claims with their number, their subject, their rival or their scope put right."""
     claim = claims[0]
     if claim.kind == "value":
@@ -261,7 +263,7 @@ def _rewrite(
     return TextChange(f"{place}, {what}", before, after, apply)
 
 
-def _other_cells(outcome: Outcome) -> Iterator[CellChange]:
+def _other_cells(outcome: ClaimOutcome) -> Iterator[CellChange]:
     """Numbers in either cell with which a single failed comparison would hold."""
     left, right = outcome.left, outcome.right
     if right is None:
@@ -288,7 +290,7 @@ def _check_data(claim: Claim, paper: Paper) -> Iterator[Problem]:
         after = " to ".join(known) if quantity == "image_size" else " or ".join(known)
         new = tuple((q, after if q == quantity else s) for q, s in claim.stated)
         change = _rewrite([claim], quantity, stated, after, stated=new)
-        place = Cell("", ", ".join(claim.datasets), "", DATA, quantity, stated)
+        place = PrintedCell("", ", ".join(claim.datasets), "", DATA, quantity, stated)
         yield Problem(
             kind="claim",
             severity=INCONSISTENT,

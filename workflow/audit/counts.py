@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from workflow.audit.cells import DATA, Cell
+from workflow.audit.cells import DATA, PrintedCell
 from workflow.audit.findings import (
     IMPOSSIBLE,
     INCONSISTENT,
@@ -65,26 +65,26 @@ def volumes_in(slices: tuple[int, ...], images: int) -> list[int]:
     return [taken for taken, sums in enumerate(reach) if sums >> (images // unit) & 1]
 
 
-def _facts(paper: Paper) -> dict[str, dict[str, Cell]]:
-    facts: dict[str, dict[str, Cell]] = {}
+def _facts(paper: Paper) -> dict[str, dict[str, PrintedCell]]:
+    facts: dict[str, dict[str, PrintedCell]] = {}
     for cell in paper.cells:
         if cell.task == DATA:
             facts.setdefault(cell.dataset, {})[cell.metric] = cell
     return facts
 
 
-def _slices(facts: dict[str, Cell], record: DatasetRecord) -> tuple[int, ...]:
+def _slices(facts: dict[str, PrintedCell], record: DatasetRecord) -> tuple[int, ...]:
     """Images of each volume: from the record, or as many as the table prints volumes."""
     if record.slices or record.uniform is None or "volumes" not in facts:
         return record.slices
     return (record.uniform,) * int(facts["volumes"].text)
 
 
-def _atom(rule: str, cell: Cell) -> frozenset[Atom]:
+def _atom(rule: str, cell: PrintedCell) -> frozenset[Atom]:
     return frozenset({(rule, cell.dataset)})
 
 
-def _check_sum(facts: dict[str, Cell], record: DatasetRecord) -> Iterator[Problem]:
+def _check_sum(facts: dict[str, PrintedCell], record: DatasetRecord) -> Iterator[Problem]:
     """Training and test images together are those of all volumes."""
     slices = _slices(facts, record)
     training, testing = (int(facts[part].text) for part in _PARTS)
@@ -123,7 +123,7 @@ def _check_sum(facts: dict[str, Cell], record: DatasetRecord) -> Iterator[Proble
     )
 
 
-def _check_volumes(cell: Cell, known: int) -> Iterator[Problem]:
+def _check_volumes(cell: PrintedCell, known: int) -> Iterator[Problem]:
     if int(cell.text) != known:
         yield Problem(
             kind="volumes",
@@ -136,7 +136,7 @@ def _check_volumes(cell: Cell, known: int) -> Iterator[Problem]:
         )
 
 
-def _check_size(cell: Cell, record: DatasetRecord) -> Iterator[Problem]:
+def _check_size(cell: PrintedCell, record: DatasetRecord) -> Iterator[Problem]:
     """The printed sizes are those of the volumes, by their area: what voxel counts tell."""
     named = sizes(cell.text)
     areas = {width * height for width, height in named}
@@ -176,9 +176,9 @@ def _sizes_on_record(record: DatasetRecord, width: int | None) -> dict[str, int]
     return counts
 
 
-def _exactly(cell: Cell, count: int) -> CellChange:
+def _exactly(cell: PrintedCell, count: int) -> CellChange:
     return CellChange(cell, Interval(Fraction(count), Fraction(count)))
 
 
-def _print_instead(cell: Cell, text: str) -> Callable[[Paper], Paper]:
+def _print_instead(cell: PrintedCell, text: str) -> Callable[[Paper], Paper]:
     return lambda paper: paper.with_cell(cell, text)

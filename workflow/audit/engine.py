@@ -14,9 +14,9 @@ from workflow.audit.counts import check_counts, infer_split
 from workflow.audit.findings import (
     IMPOSSIBLE,
     Atom,
+    AuditFinding,
     CellChange,
     Correction,
-    Finding,
     Inference,
     Problem,
     TextChange,
@@ -42,7 +42,7 @@ _STEPS = 10
 
 
 @dataclass(frozen=True)
-class Report:
+class AuditReport:
     """The result of an audit.
 
     Attributes:
@@ -52,7 +52,7 @@ class Report:
         claims: id of each claim -> agrees, contradicted, or unchecked (it is not on record).
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     inferences: tuple[Inference, ...]
     cells: int
     claims: dict[str, str]
@@ -63,7 +63,7 @@ def find_problems(paper: Paper) -> list[Problem]:
     return [problem for rule in _RULES for problem in rule(paper)]
 
 
-def audit(paper: Paper) -> Report:
+def audit(paper: Paper) -> AuditReport:
     """Run all rules, and prove corrections for what they report.
 
     Raises:
@@ -71,7 +71,7 @@ def audit(paper: Paper) -> Report:
     """
     problems = find_problems(paper)
     contradicted = {claim.id for problem in problems for claim in problem.claims}
-    return Report(
+    return AuditReport(
         findings=tuple(
             _finding(problem, corrections(paper, problem, problems))
             for problem in sorted(problems, key=lambda problem: problem.severity != IMPOSSIBLE)
@@ -93,7 +93,7 @@ def corrections(paper: Paper, problem: Problem, problems: list[Problem]) -> tupl
     """The single changes that mend a problem: typos first, then the nearest.
 
     Args:
-        paper: as printed.
+        paper: the paper, its numbers as printed.
         problem: the one to mend.
         problems: all that `find_problems` reports of the paper.
     """
@@ -190,11 +190,11 @@ def _rank(correction: Correction) -> tuple[bool, float]:
     return (not correction.typo, away)
 
 
-def _finding(problem: Problem, proven: tuple[Correction, ...]) -> Finding:
+def _finding(problem: Problem, proven: tuple[Correction, ...]) -> AuditFinding:
     cells = problem.cells
     decimals = len(cells[0].text.partition(".")[2]) + 1
     amount = show(problem.amount, decimals).rstrip("0").rstrip(".")
-    return Finding(
+    return AuditFinding(
         kind=problem.kind,
         severity=problem.severity,
         table=", ".join(dict.fromkeys(cell.table for cell in cells if cell.table)),

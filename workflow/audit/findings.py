@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from workflow.audit.cells import Cell
+from workflow.audit.cells import PrintedCell
 from workflow.audit.claims import Claim
 from workflow.audit.paper import Paper
 from workflow.audit.rounding import PERCENT, Interval
@@ -22,7 +22,7 @@ Atom = tuple[str, ...]
 class CellChange:
     """Another number in one cell, from an interval that should mend a problem."""
 
-    cell: Cell
+    cell: PrintedCell
     interval: Interval
 
     def texts(self) -> tuple[str, str] | None:
@@ -69,8 +69,9 @@ class Problem:
     Attributes:
         kind: the rule.
         severity: IMPOSSIBLE or INCONSISTENT.
-        cells: where it shows, the cell in question first.
-        amount: by how much, in units of the last printed number's scale (points, images).
+        cells: the cells in which the problem shows, the cell in question first.
+        amount: the size of the problem, in units of the last printed number's scale (points,
+            images).
         text: what is wrong, in words.
         atoms: what it is about; a change mends it if none of these is reported any more.
         suggest: changes that may mend it, unproven.
@@ -79,7 +80,7 @@ class Problem:
 
     kind: str
     severity: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PrintedCell, ...]
     amount: Fraction
     text: str
     atoms: frozenset[Atom]
@@ -109,7 +110,7 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """A problem as reported."""
 
     kind: str

@@ -5,16 +5,16 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 
-from workflow.audit.engine import Report
-from workflow.audit.findings import IMPOSSIBLE, Correction, Finding
+from workflow.audit.engine import AuditReport
+from workflow.audit.findings import IMPOSSIBLE, AuditFinding, Correction
 from workflow.base.files import csv_text
 
 # Of the CSV; corrections are in words.
-COLUMNS = [field.name for field in fields(Finding)]
+COLUMNS = [field.name for field in fields(AuditFinding)]
 _WIDTH = 100
 
 
-def as_text(report: Report) -> str:
+def as_text(report: AuditReport) -> str:
     """For reading in a terminal."""
     lines = [_summary(report), ""]
     for number, finding in enumerate(report.findings, start=1):
@@ -31,7 +31,7 @@ def as_text(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: AuditReport) -> str:
     """For a document."""
     lines = [_summary(report), ""]
     for number, finding in enumerate(report.findings, start=1):
@@ -43,12 +43,12 @@ def as_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_csv(report: Report) -> str:
+def as_csv(report: AuditReport) -> str:
     """One line per finding."""
     return csv_text(COLUMNS, as_records(report))
 
 
-def as_records(report: Report) -> Iterator[dict[str, str]]:
+def as_records(report: AuditReport) -> Iterator[dict[str, str]]:
     """What the CSV says of each finding, by column."""
     for finding in report.findings:
         yield {
@@ -58,12 +58,12 @@ def as_records(report: Report) -> Iterator[dict[str, str]]:
         }
 
 
-def as_json(report: Report) -> str:
+def as_json(report: AuditReport) -> str:
     """Everything, for programs; `claims` says of each whether it agrees."""
     return json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
 
 
-WRITERS: dict[str, Callable[[Report], str]] = {
+WRITERS: dict[str, Callable[[AuditReport], str]] = {
     "text": as_text,
     "md": as_markdown,
     "csv": as_csv,
@@ -77,7 +77,7 @@ def _wrapped(text: str, first: str, rest: str) -> list[str]:
     )
 
 
-def _summary(report: Report) -> str:
+def _summary(report: AuditReport) -> str:
     impossible = sum(finding.severity == IMPOSSIBLE for finding in report.findings)
     checked = f"{report.cells} printed cells"
     if report.claims:
@@ -89,14 +89,14 @@ def _summary(report: Report) -> str:
     return f"{found} ({impossible} impossible) in {checked}."
 
 
-def _title(finding: Finding) -> str:
+def _title(finding: AuditFinding) -> str:
     table = f"Table {finding.table}" if finding.table else ""
     parts = [table, finding.dataset, finding.method, finding.metric]
     place = ", ".join(part for part in parts if part)
     return f"{finding.severity.capitalize()} ({finding.kind}), by {finding.amount}: {place}"
 
 
-def _remedies(finding: Finding) -> list[str]:
+def _remedies(finding: AuditFinding) -> list[str]:
     if not finding.corrections:
         return ["No single change fixes it."]
     return [f"Fixed by {_words(correction)}" for correction in finding.corrections]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from workflow.audit.cells import OVERLAP, Row, gather_rows
+from workflow.audit.cells import OVERLAP, PrintedRow, gather_rows
 from workflow.audit.findings import IMPOSSIBLE, CellChange, Inference, Problem
 from workflow.audit.paper import Paper
 from workflow.audit.rounding import PERCENT, Interval, Printed, show
@@ -95,7 +95,7 @@ def _box(number: Printed) -> Interval:
     return box
 
 
-def _problem(row: Row, amount: Fraction, text: str) -> Problem:
+def _problem(row: PrintedRow, amount: Fraction, text: str) -> Problem:
     def suggest() -> Iterator[CellChange]:
         ji, dsc = row["ji"], row["dsc"]
         dsc_range = Interval(_box(ji).low - dsc.half, pooled_dsc(_box(ji).high) + dsc.half)

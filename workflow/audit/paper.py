@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from workflow.audit.cells import Cell, read_facts, read_tables
+from workflow.audit.cells import PrintedCell, read_facts, read_tables
 from workflow.audit.claims import Claim, read_claims
 from workflow.audit.record import DatasetRecord, read_record
 from workflow.results.printed import PUBLISHED
@@ -14,11 +14,11 @@ from workflow.results.printed import PUBLISHED
 class Paper:
     """A paper's numbers and claims; the record is what is known of its data from elsewhere."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[PrintedCell, ...]
     claims: tuple[Claim, ...] = ()
     record: Mapping[str, DatasetRecord] = field(default_factory=dict)
 
-    def with_cell(self, cell: Cell, text: str) -> "Paper":
+    def with_cell(self, cell: PrintedCell, text: str) -> "Paper":
         """The same paper, had it printed `text` in one cell."""
         changed = replace(cell, text=text)
         return replace(self, cells=tuple(changed if c == cell else c for c in self.cells))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from workflow.audit.cells import CLASSIFICATION, Cell, Row, gather_rows
+from workflow.audit.cells import CLASSIFICATION, PrintedCell, PrintedRow, gather_rows
 from workflow.audit.findings import (
     IMPOSSIBLE,
     INCONSISTENT,
@@ -39,9 +39,9 @@ class Implied(NamedTuple):
 
     low: Fraction
     high: Fraction
-    consistent: tuple[Row, ...]
-    contradicting: tuple[Row, ...]
-    disputed: tuple[Row, ...]
+    consistent: tuple[PrintedRow, ...]
+    contradicting: tuple[PrintedRow, ...]
+    disputed: tuple[PrintedRow, ...]
     regions: tuple[Interval, ...]
 
 
@@ -71,12 +71,12 @@ def _below(interval: Interval, slope: Fraction, bound: Fraction) -> Interval | N
     return Interval(low, high) if low <= high else None
 
 
-def classification_rows(cells: Iterable[Cell]) -> dict[str, list[Row]]:
+def classification_rows(cells: Iterable[PrintedCell]) -> dict[str, list[PrintedRow]]:
     """Data set -> its rows that print accuracy, sensitivity and specificity."""
     return gather_rows(cells, "classification", CLASSIFICATION)
 
 
-def implied_prevalence(rows: Sequence[Row], known: Fraction | None = None) -> Implied:
+def implied_prevalence(rows: Sequence[PrintedRow], known: Fraction | None = None) -> Implied:
     """The share of positive labels that rows of one test set imply, and the rows that do not fit.
 
     Args:
@@ -145,7 +145,7 @@ def infer_prevalence(paper: Paper) -> Iterator[Inference]:
         yield Inference("prevalence", dataset, f"{text}.")
 
 
-def _interval(row: Row) -> Interval | None:
+def _interval(row: PrintedRow) -> Interval | None:
     return share_interval(*(row[metric] for metric in CLASSIFICATION))
 
 
@@ -153,7 +153,9 @@ def _on_record(paper: Paper, dataset: str) -> Fraction | None:
     return paper.record[dataset].prevalence if dataset in paper.record else None
 
 
-def _implied(paper: Paper, dataset: str, group: list[Row]) -> tuple[Implied, Fraction | None]:
+def _implied(
+    paper: Paper, dataset: str, group: list[PrintedRow]
+) -> tuple[Implied, Fraction | None]:
     """What the rows imply, and the share on record where the largest set of rows allows it."""
     implied = implied_prevalence(group)
     known = _on_record(paper, dataset)
@@ -170,7 +172,7 @@ def _against_record(paper: Paper, dataset: str, implied: Implied) -> Iterator[Pr
     yield Problem(
         kind="prevalence on record",
         severity=INCONSISTENT,
-        cells=(Cell("", dataset, "", "classification", "share of positive labels", ""),),
+        cells=(PrintedCell("", dataset, "", "classification", "share of positive labels", ""),),
         amount=100 * min(abs(end - known) for region in implied.regions for end in region),
         text=(
             f"The rows imply a share of positive labels {_range(Interval(*implied[:2]))}, the "
@@ -180,7 +182,7 @@ def _against_record(paper: Paper, dataset: str, implied: Implied) -> Iterator[Pr
     )
 
 
-def _outside(row: Row, targets: tuple[Interval, ...]) -> Problem:
+def _outside(row: PrintedRow, targets: tuple[Interval, ...]) -> Problem:
     acc, sen, spe = (row[metric] for metric in CLASSIFICATION)
     low, high = sorted((sen.value, spe.value))
     amount = max(acc.value - high, low - acc.value)
@@ -199,7 +201,7 @@ def _outside(row: Row, targets: tuple[Interval, ...]) -> Problem:
     )
 
 
-def _contradiction(row: Row, implied: Implied, targets: tuple[Interval, ...]) -> Problem:
+def _contradiction(row: PrintedRow, implied: Implied, targets: tuple[Interval, ...]) -> Problem:
     own = _interval(row)
     assert own is not None  # rows without an interval are reported as impossible
     region = Interval(implied.low, implied.high)
@@ -222,7 +224,7 @@ def _contradiction(row: Row, implied: Implied, targets: tuple[Interval, ...]) ->
     )
 
 
-def _apart(dataset: str, group: list[Row], implied: Implied, possible: int) -> Problem:
+def _apart(dataset: str, group: list[PrintedRow], implied: Implied, possible: int) -> Problem:
     """Rows of which the numbers cannot say who is wrong."""
     own = {row: interval for row in group if (interval := _interval(row))}
     # What a row would have to allow: the largest sets of rows that it is not in.
@@ -256,11 +258,11 @@ def _apart(dataset: str, group: list[Row], implied: Implied, possible: int) -> P
     )
 
 
-def _atoms(kind: str, row: Row) -> frozenset[Atom]:
+def _atoms(kind: str, row: PrintedRow) -> frozenset[Atom]:
     return frozenset((kind, row.dataset, row.method, table) for table in row.tables)
 
 
-def _changes(row: Row, targets: tuple[Interval, ...]) -> Iterator[CellChange]:
+def _changes(row: PrintedRow, targets: tuple[Interval, ...]) -> Iterator[CellChange]:
     """Other accuracies, sensitivities and specificities with which a row would fit."""
     for target in targets:
         for metric, admissible in (
@@ -273,7 +275,7 @@ def _changes(row: Row, targets: tuple[Interval, ...]) -> Iterator[CellChange]:
                 yield CellChange(cell, Interval(admissible.low - half, admissible.high + half))
 
 
-def _accuracy(row: Row, target: Interval) -> Interval:
+def _accuracy(row: PrintedRow, target: Interval) -> Interval:
     """The true accuracies that a row's sensitivity and specificity allow for p in `target`."""
     sen, spe = row["sen"].box, row["spe"].box
     return Interval(
@@ -301,7 +303,7 @@ def _complement(share: Interval) -> Interval:
     return Interval(1 - share.high, 1 - share.low)
 
 
-def _accuracies(row: Row, target: Interval) -> str:
+def _accuracies(row: PrintedRow, target: Interval) -> str:
     box = _accuracy(row, target)
     acc = row["acc"]
     ends = acc.within(Interval(box.low - acc.half, box.high + acc.half))
@@ -309,7 +311,7 @@ def _accuracies(row: Row, target: Interval) -> str:
     return ends[0].text if ends[0] == ends[1] else f"{ends[0].text} to {ends[1].text}"
 
 
-def _distance(row: Row, target: Interval) -> Fraction:
+def _distance(row: PrintedRow, target: Interval) -> Fraction:
     """How far the printed accuracy is from the nearest that would fit, in points."""
     box = _accuracy(row, target)
     acc = row["acc"]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 
-from workflow.audit.cells import CLASSIFICATION, DATA, OVERLAP, Cell
+from workflow.audit.cells import CLASSIFICATION, DATA, OVERLAP, PrintedCell
 from workflow.audit.findings import (
     IMPOSSIBLE,
     INCONSISTENT,
@@ -32,7 +32,7 @@ def check_ranges(paper: Paper) -> Iterator[Problem]:
 
 def check_repeats(paper: Paper) -> Iterator[Problem]:
     """Cells of one data set, method and metric that several tables print with unequal values."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    groups: dict[tuple[str, ...], list[PrintedCell]] = {}
     for cell in paper.cells:
         if cell.task != DATA:
             key = (cell.dataset, cell.method, cell.task, cell.metric)
@@ -42,13 +42,13 @@ def check_repeats(paper: Paper) -> Iterator[Problem]:
             yield _unequal(key, cells)
 
 
-def _all_agree(cells: list[Cell]) -> bool:
+def _all_agree(cells: list[PrintedCell]) -> bool:
     return all(
         agree(one.number, other.number) for k, one in enumerate(cells) for other in cells[:k]
     )
 
 
-def _unequal(key: tuple[str, ...], cells: list[Cell]) -> Problem:
+def _unequal(key: tuple[str, ...], cells: list[PrintedCell]) -> Problem:
     values = [cell.number.value for cell in cells]
     usual, times = Counter(cell.text for cell in cells).most_common(1)[0]
     # The odd one comes first, where most tables agree.

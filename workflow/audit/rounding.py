@@ -42,7 +42,7 @@ class Printed:
     """A printed number.
 
     Attributes:
-        text: as printed.
+        text: the number as printed.
         value: the number itself.
         decimals: how many are printed.
         unit: the last printed digit's worth.

@@ -102,11 +102,11 @@ NUMBER = (
 )
 
 
-class Change(NamedTuple):
+class PlannedChange(NamedTuple):
     """Something that one may want to change, and the files to touch; tests are left out.
 
     Attributes:
-        what: in a few words.
+        what: the change in a few words.
         files: files of the repository, or folders for a new file in them.
         how: what to write there.
     """
@@ -117,30 +117,30 @@ class Change(NamedTuple):
 
 
 CHANGES = (
-    Change(
+    PlannedChange(
         "a metric",
         ("workflow/config/metrics.py", "config.yaml"),
         "an entry of `METRICS`, which is enough for a share of counts, and a function in "
         "`workflow/metrics/metrics.py` for any other; the tables that show it",
     ),
-    Change(
+    PlannedChange(
         "an optimiser",
         ("workflow/config/training.py", "workflow/training/optimisers.py"),
         "an entry of `OPTIMIZERS`; how it is made of parameters",
     ),
-    Change(
+    PlannedChange(
         "a data source",
         ("workflow/data/sources/", "config.yaml"),
         "a file with all about it, as `source.py` there says; its data sets. "
         "A folder of your own needs its entry alone: see docs/data.md",
     ),
-    Change(
+    PlannedChange(
         "a page of the report",
         ("workflow/report/navigation.py", "workflow/report/templates/"),
         "an entry of `PAGES`; a template",
     ),
-    Change("a table", ("config.yaml",), "an entry of `tables`"),
-    Change(
+    PlannedChange("a table", ("config.yaml",), "an entry of `tables`"),
+    PlannedChange(
         "a method",
         ("baselines/", "config.yaml"),
         "a module with `build()`; an entry of `methods`: see docs/adding-a-method.md",
@@ -152,7 +152,7 @@ def architecture(tree: SourceTree) -> str:
     """The page, as Markdown.
 
     Args:
-        tree: with every room of `ORDER`.
+        tree: the source tree, which has every room of `ORDER`.
     """
     paragraphs = [
         "# Architecture",

@@ -8,7 +8,7 @@ def aligned(rows: Iterable[Sequence[str]], first: int = 0) -> list[str]:
     """Lines of cells, the first column set to the left and the others to the right.
 
     Args:
-        rows: of cells; the last ones may be missing.
+        rows: rows of cells; the last cells of a row may be missing.
         first: the least width of the first column.
     """
     rows = list(rows)

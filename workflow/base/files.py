@@ -75,7 +75,7 @@ def csv_text(columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> st
     """A CSV file: a heading and a line for each record.
 
     Args:
-        columns: in their order; what else a record has is left out.
+        columns: the columns in their order; what else a record has is left out.
         records: column -> value; what is None or not there is empty.
     """
     stream = io.StringIO()

@@ -19,7 +19,7 @@ def head(titles: Iterable[str], numbers: int = 0) -> list[str]:
     """The two lines that open a pipe table.
 
     Args:
-        titles: of the columns, Markdown already.
+        titles: the titles of the columns, Markdown already.
         numbers: how many of the last columns hold numbers, set to the right.
     """
     titles = list(titles)

@@ -93,7 +93,7 @@ def imported(
     """What a syntax tree imports, by full name.
 
     Args:
-        tree: of a module.
+        tree: the syntax tree of a module.
         modules: what is a module: `from a import b` is `a.b` if that is one, and `a` if not.
         only_at_import: leave out imports inside functions.
     """

@@ -22,7 +22,7 @@ def usable_threads(wanted: int) -> int:
     return max(1, min(wanted, len(os.sched_getaffinity(0))))
 
 
-class Progress:
+class WorkProgress:
     """Prints how far a piece of work is, at most every few seconds.
 
     Args:

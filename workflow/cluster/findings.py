@@ -9,7 +9,7 @@ from workflow.cluster.site import Site
 from workflow.config.model import Config
 
 
-class Finding(NamedTuple):
+class PreflightFinding(NamedTuple):
     """One thing that was found.
 
     Attributes:

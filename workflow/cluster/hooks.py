@@ -25,7 +25,7 @@ def check_cluster(config: Config, workflow: Any, site: Site) -> None:
     """End before the first job, with what to do, where the cluster could not run them.
 
     Args:
-        config: of the run.
+        config: the configuration of the run.
         workflow: Snakemake's.
         site: the cluster's own names.
 
@@ -64,7 +64,7 @@ def tell_end(
     """Say what came of it and which runs failed; and to whom slurm/site.yaml names, too.
 
     Args:
-        config: of the run.
+        config: the configuration of the run.
         workflow: Snakemake's.
         site: the cluster's own names; None if this is no cluster.
         display: what shows progress, which ends; None where Snakemake shows it.

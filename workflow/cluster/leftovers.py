@@ -44,7 +44,7 @@ def end_leftovers(folder: Path, seconds: float = SECONDS_TO_END) -> list[str]:
     """Cancel such jobs and wait until they have ended; returns them.
 
     Args:
-        folder: where Snakemake runs; no other one may run there.
+        folder: the folder in which Snakemake runs; no other one may run there.
         seconds: how long to wait.
 
     Raises:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow.cluster.findings import Cluster, Finding
+from workflow.cluster.findings import Cluster, PreflightFinding
 from workflow.cluster.site import FILE, Site
 
 # Seconds until a job must have started and answered.
@@ -55,24 +55,26 @@ class Answer(NamedTuple):
     Attributes:
         gpu: whether a node with a GPU was asked.
         partition: its partition; None for the default one.
-        said: the probe's answers; empty if no node answered.
+        reported: the probe's answers; empty if no node answered.
         refused: what Slurm said of the job, if it took none.
     """
 
     gpu: bool
     partition: str | None
-    said: dict[str, str]
+    reported: dict[str, str]
     refused: str
 
     @property
     def where(self) -> str:
         """The node and its partition, as a reader names them."""
-        return f"{self.said.get('node', 'no node')} of {self.partition or 'the default partition'}"
+        return (
+            f"{self.reported.get('node', 'no node')} of {self.partition or 'the default partition'}"
+        )
 
     @property
     def elsewhere(self) -> bool:
         """Whether another host than this one answered."""
-        return self.said.get("host", socket.gethostname()) != socket.gethostname()
+        return self.reported.get("host", socket.gethostname()) != socket.gethostname()
 
 
 def ask(cluster: Cluster, patience: float = PATIENCE) -> list[Answer]:
@@ -90,17 +92,17 @@ def ask(cluster: Cluster, patience: float = PATIENCE) -> list[Answer]:
         return [_heard(job, deadline) for job in jobs]
 
 
-def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator[Finding]:
+def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator[PreflightFinding]:
     """What the answers mean for a run.
 
     Args:
         cluster: what the preflight looks at.
-        answers: of `ask`.
+        answers: the answers of `ask`.
         needed: bytes that a run writes.
     """
     for answer in answers:
         if answer.refused:
-            yield Finding(
+            yield PreflightFinding(
                 "refused",
                 True,
                 f"a short job on {answer.partition or 'the default partition'} was refused: "
@@ -108,8 +110,8 @@ def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator
                 "the run's jobs would be refused too",
                 f"Set what is missing in {FILE}; if only srun is forbidden here, ignore this",
             )
-        elif not answer.said:
-            yield Finding(
+        elif not answer.reported:
+            yield PreflightFinding(
                 "node",
                 False,
                 f"not checked, {answer.where} answered in {PATIENCE} s",
@@ -122,46 +124,47 @@ def findings(cluster: Cluster, answers: list[Answer], needed: float) -> Iterator
 
 def summary(answer: Answer) -> str:
     """One line on what a node can do."""
-    said = answer.said
+    reported = answer.reported
     able = {
-        "sees this folder": said.get("folder") == "yes",
-        "imports torch and snakemake": said.get("python") == "yes",
-        "computes on its GPU": answer.gpu and said.get("cuda") == "yes",
+        "sees this folder": reported.get("folder") == "yes",
+        "imports torch and snakemake": reported.get("python") == "yes",
+        "computes on its GPU": answer.gpu and reported.get("cuda") == "yes",
     }
-    able |= {f"{_free(answer) / 1e9:.0f} GB free for results": bool(said.get("free"))}
+    able |= {f"{_free(answer) / 1e9:.0f} GB free for results": bool(reported.get("free"))}
     return f"{answer.where}: {', '.join(what for what, is_so in able.items() if is_so) or 'up'}"
 
 
-def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Finding]:
+def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[PreflightFinding]:
     """What is wrong with a node that answered; what it did not get to say is not."""
-    said, where = answer.said, answer.where
-    if said.get("folder") == "no":
-        yield Finding(
+    reported, where = answer.reported, answer.where
+    if reported.get("folder") == "no":
+        yield PreflightFinding(
             "node-folder",
             True,
             f"{where} does not see what was written just now in {cluster.folder}",
             "jobs there find neither their code nor their inputs",
             "Clone into a folder that all nodes share, such as your home",
         )
-    if "python" not in said:
-        yield Finding(
+    if "python" not in reported:
+        yield PreflightFinding(
             "node-slow",
             False,
             f"{where} has not imported torch within {PATIENCE} s",
             "each job starts with that",
             "Ask again: the second time it may be in the node's memory",
         )
-    elif said["python"] != "yes":
-        yield Finding(
+    elif reported["python"] != "yes":
+        yield PreflightFinding(
             "node-python",
             True,
-            f"{where} cannot import torch and snakemake with {sys.executable}: {said['python']}",
+            f"{where} cannot import torch and snakemake with {sys.executable}: "
+            f"{reported['python']}",
             "jobs there would fail at once",
             "Install Python and the environment where all nodes see them (`uv sync` in this "
             "folder; UV_PYTHON_INSTALL_DIR for a Python of uv's own)",
         )
-    if said.get("free") and _free(answer) < needed:
-        yield Finding(
+    if reported.get("free") and _free(answer) < needed:
+        yield PreflightFinding(
             "node-disk",
             False,
             f"{where} sees {_free(answer) / 1e9:.0f} GB free where results go, and "
@@ -173,17 +176,17 @@ def _of_node(answer: Answer, cluster: Cluster, needed: float) -> Iterator[Findin
         yield from _of_gpu(answer)
 
 
-def _of_gpu(answer: Answer) -> Iterator[Finding]:
-    if answer.said.get("gpu") == "no":
-        yield Finding(
+def _of_gpu(answer: Answer) -> Iterator[PreflightFinding]:
+    if answer.reported.get("gpu") == "no":
+        yield PreflightFinding(
             "node-gpu",
             True,
             f"{answer.where} shows no GPU to a job that asked for one",
             "training would compute on the processor, for weeks",
             "Try `srun --gpus=1 nvidia-smi` there, and ask the administrators",
         )
-    elif answer.said.get("cuda") == "no":
-        yield Finding(
+    elif answer.reported.get("cuda") == "no":
+        yield PreflightFinding(
             "node-cuda",
             True,
             f"torch cannot use the GPU of {answer.where}",
@@ -195,7 +198,7 @@ def _of_gpu(answer: Answer) -> Iterator[Finding]:
 
 def _free(answer: Answer) -> float:
     """Bytes that are free where results go, as the node sees it."""
-    return int(answer.said.get("free") or 0) * 1024
+    return int(answer.reported.get("free") or 0) * 1024
 
 
 @contextmanager
@@ -209,7 +212,7 @@ def _written(folder: Path) -> Iterator[tuple[Path, str]]:
         file.unlink(missing_ok=True)
 
 
-class _Job(NamedTuple):
+class _ProbeJob(NamedTuple):
     """A probe that was handed to Slurm. Its streams are files: a pipe may outlive its `srun`."""
 
     gpu: bool
@@ -219,7 +222,7 @@ class _Job(NamedTuple):
     err: Path
 
 
-def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _Job:
+def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _ProbeJob:
     """Hand the probe to Slurm with what the run's own jobs ask for because of this site."""
     partition = (site.gpu_partition if gpu else None) or site.partition
     flags = {
@@ -241,10 +244,10 @@ def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _Job:
             stdout=to_out,
             stderr=to_err,
         )
-    return _Job(gpu, partition, process, out, err)
+    return _ProbeJob(gpu, partition, process, out, err)
 
 
-def _heard(job: _Job, deadline: float) -> Answer:
+def _heard(job: _ProbeJob, deadline: float) -> Answer:
     """Wait for a probe until the deadline; then end it, and take what it has said."""
     late = False
     try:
@@ -253,10 +256,10 @@ def _heard(job: _Job, deadline: float) -> Answer:
         late = True
         _end(job.process)
     out, err = (file.read_text(errors="replace").splitlines() for file in (job.out, job.err))
-    said = dict(line.split("=", 1) for line in out if "=" in line)
-    told = [line.strip() for line in err if "error" in line.lower()] or err
-    refused = (told or [f"exit code {job.process.returncode}"])[-1]
-    return Answer(job.gpu, job.partition, said, "" if said or late else refused)
+    reported = dict(line.split("=", 1) for line in out if "=" in line)
+    errors = [line.strip() for line in err if "error" in line.lower()] or err
+    refused = (errors or [f"exit code {job.process.returncode}"])[-1]
+    return Answer(job.gpu, job.partition, reported, "" if reported or late else refused)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -88,8 +88,10 @@ def _mail(address: str, title: str, text: str) -> str | None:
         command, given = [program, "-i", "-t"], message.as_bytes()
     try:
         done = subprocess.run(command, input=given, capture_output=True, timeout=SECONDS)
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = ": ".join([f"exit code {done.returncode}", *said[-1:]]) if done.returncode else ""
+        errors = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = (
+            ": ".join([f"exit code {done.returncode}", *errors[-1:]]) if done.returncode else ""
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = str(error)
     warning = f"{FILE}: mail: {address} was not told how the run ended: {command[0]}: {reason}"

@@ -63,7 +63,7 @@ def place_all(config: Config, workflow: Any) -> Site:
     jobs stand as `workflow.cluster.polling` does.
 
     Args:
-        config: of the run.
+        config: the configuration of the run.
         workflow: Snakemake's, with all its rules.
 
     Raises:

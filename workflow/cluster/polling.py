@@ -36,7 +36,7 @@ WARN_EVERY = 300.0
 Answer = tuple[dict[str, str], float]
 
 
-class Job(NamedTuple):
+class PolledJob(NamedTuple):
     """How a job of this run stood when it was last seen."""
 
     state: str
@@ -48,7 +48,7 @@ class Patience:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, PolledJob] = {}
         self.missing: dict[str, float] = {}
         self.cancelled: set[str] = set()
 
@@ -65,8 +65,8 @@ class Patience:
             if not job:
                 continue
             state = state.partition(" ")[0]  # sacct: CANCELLED by 0
-            if state != self.jobs.get(job, Job("", now)).state:
-                self.jobs[job] = Job(state, now)
+            if state != self.jobs.get(job, PolledJob("", now)).state:
+                self.jobs[job] = PolledJob(state, now)
             if state == "PREEMPTED" and now - self.jobs[job].since >= PREEMPTED_SECONDS:
                 state = "CANCELLED"
             if state == "PENDING" and HELD.search(reason) and job not in self.cancelled:

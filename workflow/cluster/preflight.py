@@ -16,7 +16,7 @@ from pathlib import Path
 
 from workflow.base.errors import ConfigError
 from workflow.cluster import node
-from workflow.cluster.findings import Cluster, Finding, answers, output
+from workflow.cluster.findings import Cluster, PreflightFinding, answers, output
 from workflow.cluster.notify import mailer
 from workflow.cluster.partitions import chosen, partitions
 from workflow.cluster.runtime import device_of
@@ -34,7 +34,7 @@ LEAST_MINUTES = 30
 NO_JOBS = {"commands", "controller", "partition", "gpu", "gpu-model"}
 
 
-def preflight(config: Config, site: Site, folder: Path | None = None) -> list[Finding]:
+def preflight(config: Config, site: Site, folder: Path | None = None) -> list[PreflightFinding]:
     """Everything that stands in a run's way, the worst first; those ignored do not stop it.
 
     Starts no job, and so knows nothing of nodes but what Slurm says of them.
@@ -45,7 +45,7 @@ def preflight(config: Config, site: Site, folder: Path | None = None) -> list[Fi
 
 def preflight_with_nodes(
     config: Config, site: Site, folder: Path | None = None, patience: float = node.PATIENCE
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[list[PreflightFinding], list[str]]:
     """The same, and what nodes say that run a short job each, if they do so in time.
 
     Args:
@@ -62,24 +62,24 @@ def preflight_with_nodes(
     if any(finding.stops and finding.name in NO_JOBS for finding in found):
         return found, []
     heard = node.ask(cluster, patience)
-    if any(answer.elsewhere and answer.said.get("folder") == "yes" for answer in heard):
+    if any(answer.elsewhere and answer.reported.get("folder") == "yes" for answer in heard):
         found = [finding for finding in found if finding.name != "shared"]  # it was a guess
     full = any(finding.name == "disk" for finding in found)
     found += node.findings(cluster, heard, 0 if full else _needed(cluster))
-    return _known(cluster, found), [node.summary(answer) for answer in heard if answer.said]
+    return _known(cluster, found), [node.summary(answer) for answer in heard if answer.reported]
 
 
-def _known(cluster: Cluster, found: list[Finding]) -> list[Finding]:
+def _known(cluster: Cluster, found: list[PreflightFinding]) -> list[PreflightFinding]:
     """What was found, the worst first, with what the user knows better."""
     ignored = cluster.site.ignore
     known = [f._replace(stops=f.stops and f.name not in ignored) for f in found]
     return sorted(known, key=lambda finding: not finding.stops)
 
 
-def _commands(_: Cluster) -> Iterator[Finding]:
+def _commands(_: Cluster) -> Iterator[PreflightFinding]:
     missing = [name for name in ("sbatch", "squeue", "scancel", "srun") if not shutil.which(name)]
     if missing:
-        yield Finding(
+        yield PreflightFinding(
             "commands",
             True,
             f"{', '.join(missing)} not found",
@@ -88,9 +88,9 @@ def _commands(_: Cluster) -> Iterator[Finding]:
         )
 
 
-def _controller(_: Cluster) -> Iterator[Finding]:
+def _controller(_: Cluster) -> Iterator[PreflightFinding]:
     if shutil.which("squeue") and not answers("squeue", "--me", "--noheader"):
-        yield Finding(
+        yield PreflightFinding(
             "controller",
             True,
             "squeue does not answer",
@@ -99,13 +99,13 @@ def _controller(_: Cluster) -> Iterator[Finding]:
         )
 
 
-def _job_age(_: Cluster) -> Iterator[Finding]:
+def _job_age(_: Cluster) -> Iterator[PreflightFinding]:
     """Snakemake asks every three minutes at most; Slurm forgets ended jobs after MinJobAge."""
-    said = output("scontrol", "show", "config") or ""
-    ages = [line.split("=")[1] for line in said.splitlines() if line.startswith("MinJobAge")]
+    settings = output("scontrol", "show", "config") or ""
+    ages = [line.split("=")[1] for line in settings.splitlines() if line.startswith("MinJobAge")]
     age = int("".join(c for c in ages[0] if c.isdigit()) or 0) if ages else 300
     if age < 200 and not answers("sacct", "--allusers", "--starttime=now"):
-        yield Finding(
+        yield PreflightFinding(
             "job-age",
             False,
             f"Slurm forgets jobs {age} s after their end, and has no accounting",
@@ -114,7 +114,7 @@ def _job_age(_: Cluster) -> Iterator[Finding]:
         )
 
 
-def _gpus(cluster: Cluster) -> Iterator[Finding]:
+def _gpus(cluster: Cluster) -> Iterator[PreflightFinding]:
     site = cluster.site
     wanted = site.gpu_partition or site.partition
     partition = chosen(cluster.partitions, wanted)
@@ -125,9 +125,9 @@ def _gpus(cluster: Cluster) -> Iterator[Finding]:
     if partition is None:
         found = f"no partition {wanted}" if wanted else "no default partition"
         cure = f"Name one in {FILE}: gpu_partition; with GPUs there are: {names}"
-        yield Finding("partition", True, found, "training jobs would be refused", cure)
+        yield PreflightFinding("partition", True, found, "training jobs would be refused", cure)
     elif not partition.gpus:
-        yield Finding(
+        yield PreflightFinding(
             "gpu",
             True,
             f"partition {partition.name} has no GPU",
@@ -135,7 +135,7 @@ def _gpus(cluster: Cluster) -> Iterator[Finding]:
             f"Set gpu_partition in {FILE}; with GPUs there are: {names}",
         )
     elif site.gpu_model and site.gpu_model not in partition.gpus:
-        yield Finding(
+        yield PreflightFinding(
             "gpu-model",
             True,
             f"partition {partition.name} has no GPU {site.gpu_model}",
@@ -144,12 +144,12 @@ def _gpus(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _partition(cluster: Cluster) -> Iterator[Finding]:
+def _partition(cluster: Cluster) -> Iterator[PreflightFinding]:
     name = cluster.site.partition
     partition = chosen(cluster.partitions, name)
     names = ", ".join(p.name for p in cluster.partitions)
     if cluster.partitions and (partition is None or not partition.up):
-        yield Finding(
+        yield PreflightFinding(
             "partition",
             True,
             f"partition {name} is not there or takes no jobs" if name else "no default partition",
@@ -158,10 +158,10 @@ def _partition(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _time(cluster: Cluster) -> Iterator[Finding]:
+def _time(cluster: Cluster) -> Iterator[PreflightFinding]:
     longest = cluster.site.longest_of(True, cluster.partitions)
     if longest and longest < LEAST_MINUTES:
-        yield Finding(
+        yield PreflightFinding(
             "time",
             True,
             f"jobs on GPUs may take {longest} minutes at most",
@@ -170,12 +170,12 @@ def _time(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _shared(cluster: Cluster) -> Iterator[Finding]:
+def _shared(cluster: Cluster) -> Iterator[PreflightFinding]:
     folder = str(cluster.folder.resolve())
     executable = str(Path(sys.executable).resolve())
     for what, path in (("this folder", folder), ("Python", executable)):
         if path.startswith(tuple(f"{local}/" for local in LOCAL)):
-            yield Finding(
+            yield PreflightFinding(
                 "shared",
                 False,
                 f"{what} is under {path}, which is usually local to one machine",
@@ -184,10 +184,10 @@ def _shared(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def _disk(cluster: Cluster) -> Iterator[Finding]:
+def _disk(cluster: Cluster) -> Iterator[PreflightFinding]:
     free, needed = shutil.disk_usage(cluster.results).free, _needed(cluster)
     if free < needed:
-        yield Finding(
+        yield PreflightFinding(
             "disk",
             False,
             f"{free / 1e9:.0f} GB are free, and {needed / 1e9:.0f} GB or more will be written",
@@ -196,7 +196,7 @@ def _disk(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _quota(cluster: Cluster) -> Iterator[Finding]:
+def _quota(cluster: Cluster) -> Iterator[PreflightFinding]:
     """What `quota` says of the file system that results go to; it fails where one is exceeded."""
     device = (output("df", "-P", str(cluster.results)) or "").splitlines()[-1:]
     lines = (output("quota", "--no-wrap", failed=True) or "").splitlines()
@@ -207,7 +207,7 @@ def _quota(cluster: Cluster) -> Iterator[Finding]:
         allowed = [int(limit) for limit in limits[:2] if limit.isdigit() and int(limit)]
         left = (min(allowed) - int(used.rstrip("*"))) * 1024 if allowed else math.inf
         if left < needed:
-            yield Finding(
+            yield PreflightFinding(
                 "quota",
                 False,
                 f"your quota leaves {max(0, left) / 1e9:.0f} GB where results go, and "
@@ -227,13 +227,13 @@ def _needed(cluster: Cluster) -> float:
     return sum(bill.disk.values())
 
 
-def _internet(cluster: Cluster) -> Iterator[Finding]:
+def _internet(cluster: Cluster) -> Iterator[PreflightFinding]:
     config = cluster.config
     needed = {config.datasets[dataset].source for dataset in cells.chosen_datasets(config)}
     for source in sorted(filter(config.fetches, needed)):
         url = config.address(source)
         if not paths.downloaded(config, source).exists() and not _reachable(url):
-            yield Finding(
+            yield PreflightFinding(
                 "internet",
                 True,
                 f"{url} cannot be reached from this host",
@@ -242,9 +242,9 @@ def _internet(cluster: Cluster) -> Iterator[Finding]:
             )
 
 
-def _mail(cluster: Cluster) -> Iterator[Finding]:
+def _mail(cluster: Cluster) -> Iterator[PreflightFinding]:
     if cluster.site.mail and not mailer():
-        yield Finding(
+        yield PreflightFinding(
             "mail",
             False,
             f"{FILE} has mail, and this host has neither `mail` nor `sendmail`",
@@ -253,7 +253,7 @@ def _mail(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Callable[[Cluster], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Cluster], Iterator[PreflightFinding]], ...] = (
     _commands,
     _controller,
     _job_age,

@@ -74,7 +74,7 @@ def growing(first: int | Callable[[Any], int], longest: int | None = None) -> Ca
     """A resource that grows with each attempt, up to a limit: the last may have run out of it.
 
     Args:
-        first: of the first attempt, or how it follows from a job's wildcards.
+        first: the value of the first attempt, or how it follows from a job's wildcards.
         longest: the limit.
     """
 

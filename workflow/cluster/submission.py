@@ -18,7 +18,7 @@ class Step(NamedTuple):
     Attributes:
         group: those of a group are one job, one after the other; None for a job of its own.
         local: it is done on this host.
-        memory: in MB.
+        memory: memory in MB.
         minutes: its share of the job's time limit.
     """
 
@@ -71,7 +71,7 @@ def submission(steps: Sequence[Step], most: int) -> str:
     """Jobs that Slurm would be given for these steps, in the order of their first one.
 
     Args:
-        steps: that are to be done.
+        steps: the steps that are to be done.
         most: jobs that are in the queue at a time.
     """
     jobs = _jobs([step for step in steps if not step.local])

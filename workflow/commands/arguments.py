@@ -25,7 +25,7 @@ def add_preset(parser: ArgumentParser, *, ahead: bool) -> None:
     """Give a command its PRESET.
 
     Args:
-        parser: of the command.
+        parser: the parser of the command.
         ahead: whether it takes a name from config.yaml, or else from what has run of it.
     """
     name = "a preset of config.yaml" if ahead else "a preset that has run"

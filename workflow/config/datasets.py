@@ -154,7 +154,7 @@ class Dataset(Section):
         split: `official`, `balanced`, `kfold I/K`, `slices`, or the path of a CSV.
         intensity: see `Intensity`.
         duplicates: CSV of images known to be the same (image_a, image_b, ...), or null.
-        folder: where the files of source `folder` lie.
+        folder: the folder with the files of source `folder`.
     """
 
     title: str

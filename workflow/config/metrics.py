@@ -37,13 +37,13 @@ class Metric(NamedTuple):
 
     Attributes:
         title: what its columns are called.
-        task: of the methods that have it.
+        task: the task that methods need to have the metric.
         tables: the kinds of table that may show it.
         ratio: what it is the share of, image by image or over all; None for any other metric.
-        unit: of its values; all shares are in per cent.
+        unit: the unit of its values; all shares are in per cent.
         higher_is_better: whether the best is the largest.
         tested: whether it has intervals and tests; it has to be a mean of ratios of sums for that.
-        decimals: with how many it is shown; None is `statistics.decimals`.
+        decimals: the decimals with which it is shown; None is `statistics.decimals`.
         rule: the `evaluation.rule` that always brings it; None for those of every rule.
         needs: the key of `evaluation` without which it is not measured.
         note: what is said of it below a table.

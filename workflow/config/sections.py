@@ -37,7 +37,7 @@ class Native(Section):
     """What a method's authors did, as far as it is on record: it replaces the method's `training`.
 
     Attributes:
-        source: where it is on record.
+        source: the place where it is on record.
         options: options of the network that go with it, over the method's own.
         training: keys of the common protocol that it changes.
     """
@@ -47,7 +47,7 @@ class Native(Section):
     training: dict[str, Any]
 
 
-class Policy(Section):
+class MaskingPolicy(Section):
     """How images are masked for pretraining: into how many superpixels they are cut, about, and
     how many of those go black.
     """
@@ -66,14 +66,14 @@ class Pretraining(Section):
     """Self-supervised pretraining of a method, and the search for its masking policy.
 
     Attributes:
-        epochs: of the inpainting network, before the search and again after it.
-        proxy_epochs: of the head that solves the jigsaw.
-        trials: of the search.
+        epochs: epochs of the inpainting network, before the search and again after it.
+        proxy_epochs: epochs of the head that solves the jigsaw.
+        trials: the number of trials of the search.
         images: how many training images take part; null is all.
         search_images: how many of the fifth that is held out a trial looks at; null is all.
         superpixels: the numbers of superpixels that the search may choose.
         base: the policy of the first inpainting network, by whose losses those of others count.
-        compactness: of the superpixels.
+        compactness: the compactness of the superpixels.
     """
 
     epochs: Positive
@@ -88,7 +88,7 @@ class Pretraining(Section):
         Field(min_length=1),
         AfterValidator(distinct),
     ]
-    base: Policy
+    base: MaskingPolicy
     compactness: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")
@@ -225,11 +225,12 @@ class Evaluation(Section):
     """How test images are scored.
 
     Attributes:
-        resolution: where pixels are counted: at the network's input size, or at the raw image's.
+        resolution: the size at which pixels are counted: the network's input size, or the raw
+            image's.
         boundary: whether HD95 and ASD are measured as well.
         rule: how JI and DSC are averaged; see `workflow.metrics.rules`.
-        decision: when a label counts as predicted: its sigmoid, or its share of the softmax, is
-            above `threshold`; or it is the largest of all.
+        decision: the rule by which a label counts as predicted: its sigmoid, or its share of the
+            softmax, is above `threshold`; or it is the largest of all.
         drop_duplicates: leaves out test images that are also in the training or validation split.
     """
 
@@ -246,11 +247,11 @@ class Statistics(Section):
     """How seeds are summarised, and what is claimed of the numbers.
 
     Attributes:
-        level: of all intervals; tests are at 1 - level.
+        level: the level of all intervals; tests are at 1 - level.
         margin: points by which two values may differ and still be called the same.
-        power: of the tests at the difference that is called detectable.
+        power: the power of the tests at the smallest detectable difference.
         resamples: how often seeds and groups are drawn where there is no closed form.
-        seed: of these draws.
+        seed: the seed of these draws.
     """
 
     spread_ddof: Annotated[int, Field(ge=0, le=1)]

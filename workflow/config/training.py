@@ -104,19 +104,19 @@ class Training(Section):
 
     Attributes:
         optimizer: `multi_adaptive` is one Adam per task over the same weights (Hervella).
-        betas: of the Adams; the second also smooths the squared gradients of `rmsprop`.
-        momentum: of `sgd` and `rmsprop`.
+        betas: the betas of the Adams; the second also smooths the squared gradients of `rmsprop`.
+        momentum: the momentum of `sgd` and `rmsprop`.
         weight_decay: decoupled in `adamw` and `multi_adaptive`, a part of the gradient in others.
         decay: factor of `exponential`, every `decay_epochs` epochs.
         restart_epochs: length of the first cosine of `restarts`; each next one is
             `restart_factor` times as long.
-        minimum_rate: where the schedules end, and `exponential` stops falling.
+        minimum_rate: the rate at which the schedules end, and `exponential` stops falling.
         patience: epochs without a better checkpoint after which a run ends, counted from epoch
             `patience_from` on; null: never.
         compile: `auto` compiles the network on a GPU.
-        images_on: where uint8 images wait; `auto` is the device, if they fit there.
+        images_on: the memory in which uint8 images wait; `auto` is the device, if they fit there.
         seeds_at_once: processes that share a job's device.
-        save_seconds: between two saves of a run's state; 0 saves after every step.
+        save_seconds: seconds between two saves of a run's state; 0 saves after every step.
     """
 
     epochs: Positive

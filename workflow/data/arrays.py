@@ -23,7 +23,7 @@ class Arrays:
         images: uint8 `[N, H, W]` (OCT) or `[N, H, W, 3]`.
         masks: uint8 `[N, H, W]`; 0 background, k the k-th lesion, 255 everywhere: no mask.
         labels: uint8 `[N, n_cls]` of 0 and 1, in the configuration's order.
-        folder: where they lie, with index.parquet beside them.
+        folder: the folder with the arrays and, beside them, index.parquet.
     """
 
     images: np.ndarray

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow.base.errors import DataError
 from workflow.base.files import read_json, replacing
-from workflow.base.workers import Progress, each, usable_threads
+from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.data.sources.source import Row, open_source
@@ -32,7 +32,7 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
         for label, root in raw_roots(config, raw).items()
         for file, _ in find_files(root)
     }
-    progress = Progress(f"inventory {dataset}", len(source.groups), "groups", say)
+    progress = WorkProgress(f"inventory {dataset}", len(source.groups), "groups", say)
     rows: list[Row] = []
     for found in each(source.rows, source.groups, usable_threads(config.data.threads)):
         rows += found

@@ -11,7 +11,7 @@ import yaml
 
 from workflow.base.errors import DataError
 from workflow.base.files import read_yaml, sha256, write_json
-from workflow.base.workers import Progress, each, usable_threads
+from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.data.fetching.unpack import archives, unpack
@@ -50,7 +50,7 @@ def list_raw(config: Config, source: str, say: Callable[[str], None] = print) ->
         for label, root in roots.items()
         for file, stat in find_files(root)
     ]
-    progress = Progress(f"hash {source}", len(found), "files", say)
+    progress = WorkProgress(f"hash {source}", len(found), "files", say)
 
     def digest(entry: tuple[str, Path, Stat]) -> str:
         progress.add(1)

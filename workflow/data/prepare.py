@@ -18,7 +18,7 @@ import pandas as pd
 
 from workflow.base.errors import DataError
 from workflow.base.files import replacing, sha256, write_json, write_text
-from workflow.base.workers import Progress, each, usable_threads
+from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
@@ -104,7 +104,7 @@ def _fill(
                 placed.append(image.id)
         return placed
 
-    progress, waiting = Progress(f"prepare {dataset}", len(places), "images", say), set(places)
+    progress, waiting = WorkProgress(f"prepare {dataset}", len(places), "images", say), set(places)
     for placed in each(place, groups, usable_threads(config.data.threads)):
         waiting.difference_update(placed)
         progress.add(len(placed))

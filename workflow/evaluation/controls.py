@@ -46,9 +46,10 @@ def predictions(
 
     Args:
         kind: which control.
-        train: where `class_prior` counts pixels and labels; images without a mask do not count.
-        test: whose reference `oracle` returns.
-        seed: of the draws of `class_prior`.
+        train: the images whose pixels and labels `class_prior` counts; those without a mask do not
+            count.
+        test: the images whose reference `oracle` returns.
+        seed: the seed of the draws of `class_prior`.
 
     Returns:
         Classes uint8 `[N, H, W]` and logits float32 `[N, n_cls]`; an oracle's mask holds 255 where

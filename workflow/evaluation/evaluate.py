@@ -152,7 +152,7 @@ def write_counts(
         arrays: its test split.
         masks: predicted classes uint8 `[N, H, W]`, None for a method that does not segment.
         logits: float32 `[N, n_cls]`, None for a method that does not classify.
-        folder: where to write counts.parquet and masks.npz.
+        folder: the folder that counts.parquet and masks.npz are written to.
 
     Raises:
         DataError: raw references cannot be read.

@@ -15,7 +15,7 @@ import numpy as np
 BOX_SHARE = 0.25
 
 
-class Box(NamedTuple):
+class PixelWindow(NamedTuple):
     """A square window in pixels."""
 
     top: int
@@ -23,13 +23,13 @@ class Box(NamedTuple):
     side: int
 
 
-class Case(NamedTuple):
+class ShownCase(NamedTuple):
     """A chosen test image; `box` is None where no method is more right than another."""
 
     position: int
     id: str
     group: str
-    box: Box | None
+    box: PixelWindow | None
 
 
 def disagreement(right: np.ndarray, methods: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def disagreement(right: np.ndarray, methods: int) -> np.ndarray:
     return right * (methods - right) if methods > 1 else methods - right
 
 
-def best_window(values: np.ndarray, side: int) -> tuple[int, Box]:
+def best_window(values: np.ndarray, side: int) -> tuple[int, PixelWindow]:
     """The `side` × `side` window with the largest sum, the first in reading order of equal ones.
 
     Args:
@@ -64,7 +64,7 @@ def best_window(values: np.ndarray, side: int) -> tuple[int, Box]:
         + integral[:-side, :-side]
     )
     top, left = np.unravel_index(int(sums.argmax()), sums.shape)
-    return int(sums[top, left]), Box(int(top), int(left), side)
+    return int(sums[top, left]), PixelWindow(int(top), int(left), side)
 
 
 def choose_cases(
@@ -74,7 +74,7 @@ def choose_cases(
     ids: Sequence[str],
     groups: Sequence[str],
     count: int,
-) -> list[Case]:
+) -> list[ShownCase]:
     """The cases of one data set: highest disagreement first, from different groups where possible.
 
     Equal scores are decided by the larger reference lesion, then by id, so that the choice depends
@@ -84,8 +84,8 @@ def choose_cases(
         reference: masks uint8 `[N, H, W]`; 255 everywhere where an image has none.
         right: how many methods are right at each pixel, integer `[N, H, W]`.
         methods: how many methods were compared; 0 leaves the lesion's size to decide.
-        ids: of the images, `[N]`.
-        groups: of the images, `[N]`.
+        ids: the names of the images, `[N]`.
+        groups: the groups of the images, `[N]`.
         count: how many cases to take.
     """
     side = max(1, round(min(reference.shape[1:]) * BOX_SHARE))
@@ -95,7 +95,7 @@ def choose_cases(
         if lesion == 0:
             continue
         score, box = best_window(disagreement(right[index], methods), side)
-        case = Case(index, image_id, group, box if score > 0 else None)
+        case = ShownCase(index, image_id, group, box if score > 0 else None)
         ranked.append(((-score, -lesion, image_id), case))
     cases = [case for _, case in sorted(ranked)]
     seen: set[str] = set()

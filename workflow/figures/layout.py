@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from workflow.figures.cases import Box
+from workflow.figures.cases import PixelWindow
 from workflow.figures.lettering import SMALLEST, Title, fit_titles, shorten, width_of, wrap
 from workflow.figures.overlays import Colour
 
@@ -24,7 +24,7 @@ INK = "#1a1a1a"
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FigureSheet:
     """What is on a figure, top to bottom.
 
     Attributes:
@@ -38,14 +38,14 @@ class Sheet:
     """
 
     columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[tuple[np.ndarray | str, Box | None]]]]
+    rows: Sequence[tuple[str, Sequence[tuple[np.ndarray | str, PixelWindow | None]]]]
     legend: Mapping[str, Colour]
     caption: str
     notes: Sequence[str]
     notices: Sequence[str]
 
 
-def draw_sheet(sheet: Sheet) -> Figure:
+def draw_sheet(sheet: FigureSheet) -> Figure:
     """Lay out and draw a sheet; 7.2 inches wide, as high as its content needs."""
     columns = len(sheet.columns)
     strips = [len(list(rows)) for _, rows in groupby(sheet.rows, key=lambda row: row[0])]
@@ -122,7 +122,7 @@ def _titles(pen: Pen, titles: Sequence[Title], left: float, side: float, y: floa
         pen.text(x, y - 0.04, text, size=size, ha="center", va="bottom", rotation=rotation)
 
 
-def _panels(pen: Pen, sheet: Sheet, left: float, side: float, y: float) -> None:
+def _panels(pen: Pen, sheet: FigureSheet, left: float, side: float, y: float) -> None:
     for title, members in groupby(sheet.rows, key=lambda row: row[0]):
         top = y
         for _, panels in members:
@@ -142,7 +142,7 @@ def _panels(pen: Pen, sheet: Sheet, left: float, side: float, y: float) -> None:
         y += STRIP_GAP
 
 
-def _panel(axes: Axes, picture: np.ndarray | str, box: Box | None) -> None:
+def _panel(axes: Axes, picture: np.ndarray | str, box: PixelWindow | None) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -24,8 +24,8 @@ def make_plot(config: Config, key: str, results: Results | None = None) -> None:
 
     Args:
         config: the resolved configuration.
-        key: of `PLOTS`.
-        results: of its runs at least; None reads them.
+        key: the plot's key in `PLOTS`.
+        results: results that include those of its runs; None reads them.
 
     Raises:
         ConfigError: there is no such figure, or nothing of it is left under `select`.

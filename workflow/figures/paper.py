@@ -20,8 +20,8 @@ from workflow.config.cells import Run, figure_runs
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sections import Figure as FigureDefinition
-from workflow.figures.cases import Case, choose_cases
-from workflow.figures.layout import Sheet, draw_sheet
+from workflow.figures.cases import ShownCase, choose_cases
+from workflow.figures.layout import FigureSheet, draw_sheet
 from workflow.figures.lettering import DPI
 from workflow.figures.overlays import (
     ERROR_COLOURS,
@@ -50,7 +50,7 @@ class Strip:
     """
 
     dataset: str
-    cases: list[Case]
+    cases: list[ShownCase]
     candidates: int
     images: np.ndarray
     reference: np.ndarray
@@ -62,7 +62,7 @@ class Panel(NamedTuple):
     """One picture, uint8 `[H, W, 3]`, or in a word why there is none: what became of its run."""
 
     picture: np.ndarray | str
-    case: Case
+    case: ShownCase
 
 
 def figure(config: Config, key: str) -> Figure:
@@ -83,7 +83,7 @@ def figure(config: Config, key: str) -> Figure:
         for strip in strips
         for i in range(len(strip.cases))
     ]
-    sheet = Sheet(
+    sheet = FigureSheet(
         columns=["Image", "Ground truth", *(config.methods[name].title for name in methods)],
         rows=[(title, [(p.picture, p.case.box) for p in panels]) for title, panels in rows],
         legend=_legend(config, definition, datasets),

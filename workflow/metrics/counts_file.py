@@ -44,7 +44,7 @@ def segmentation_rows(
     """One row per image and lesion.
 
     Args:
-        ids: of the N images.
+        ids: the names of the N images.
         groups: volume, patient or image itself, of each image.
         lesions: names of the n lesions.
         counts: `[N, n, 4]` in the order TP, FP, FN, TN.

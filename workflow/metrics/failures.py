@@ -20,8 +20,8 @@ def failure(config: Config, run: Run, seed: int) -> str:
 
 def failures(config: Config, run: Run) -> dict[int, str]:
     """Seed -> why it failed, of the seeds that did."""
-    said = {seed: failure(config, run, seed) for seed in config.seeds}
-    return {seed: text for seed, text in said.items() if text}
+    reasons = {seed: failure(config, run, seed) for seed in config.seeds}
+    return {seed: text for seed, text in reasons.items() if text}
 
 
 def training_failure(config: Config, run: Run, seed: int | str) -> str:

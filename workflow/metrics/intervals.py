@@ -36,11 +36,11 @@ class Design:
     """What is chosen about the statistics before any result is seen.
 
     Attributes:
-        level: of all intervals.
+        level: the level of all intervals.
         resamples: how often seeds and groups are drawn where there is no closed form.
-        seed: of these draws.
-        margin: in points; values that differ by no more are equivalent.
-        power: of the test at the difference that is called detectable.
+        seed: the seed of these draws.
+        margin: the margin of equivalence in points; values that differ by no more are equivalent.
+        power: the power of the test at the smallest detectable difference.
         spread_ddof: 1 for an SD with n - 1 in the divisor, 0 for n.
     """
 
@@ -58,18 +58,18 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanEstimate:
     """A metric's mean over seeds.
 
     Attributes:
         value: the mean over the seeds that have a value.
-        sd: over these seeds; None where they are too few.
+        sd: the standard deviation over these seeds; None where they are too few.
         n: how many seeds these are.
         low: lower end of the interval; None, like all that follow, where there is one seed only and
             no two groups to compare.
         high: upper end.
         error: the standard error.
-        degrees: of freedom of the interval's t quantile.
+        degrees: the degrees of freedom of the interval's t quantile.
         notes: what is not in the interval, or what it stands on.
     """
 
@@ -95,14 +95,14 @@ class Difference:
     Attributes:
         value: the mean over the common seeds.
         n: how many seeds are common.
-        low: lower end of the interval; None as in `Estimate`.
+        low: lower end of the interval; None as in `MeanEstimate`.
         high: upper end.
         p: two-sided, less than the design's alpha exactly where the interval leaves out 0.
         detectable: the true difference that this design finds with the power asked for; None where
             that is more than a difference can be.
         error: the standard error.
-        degrees: of freedom of the interval's t quantile.
-        notes: as in `Estimate`.
+        degrees: the degrees of freedom of the interval's t quantile.
+        notes: the same as in `MeanEstimate`.
     """
 
     value: float
@@ -127,7 +127,7 @@ def _leaves_out(low: float | None, high: float | None, bounds: tuple[float, floa
 
 def estimate(
     ratios: Ratios, design: Design, bounds: tuple[float, float] = BOUNDS
-) -> Estimate | None:
+) -> MeanEstimate | None:
     """A metric's mean over seeds, with an interval over seeds and groups.
 
     Args:
@@ -148,10 +148,10 @@ def estimate(
     doubt = spread(linear)
     notes = _notes(linear.weights, n, doubt)
     if n == 1 and not doubt.comparable:
-        return Estimate(value, sd, n, None, None, None, None, notes)
+        return MeanEstimate(value, sd, n, None, None, None, None, notes)
     reach = float(t_quantile(doubt.degrees, design) * doubt.error)
     low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])
-    return Estimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
+    return MeanEstimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
 
 
 def difference(a: Ratios, b: Ratios, design: Design) -> Difference | None:

@@ -19,8 +19,8 @@ from workflow.config.model import Config
 from workflow.config.sections import Evaluation
 from workflow.metrics.calibration import expected_calibration_error
 from workflow.metrics.ratios import Ratios, ratio_of_sums
-from workflow.metrics.rules import RULES, Floats, Parts, segmentation_parts
-from workflow.metrics.saved import Counts, Images, Labels, Pixels, read_runs
+from workflow.metrics.rules import RULES, Floats, RatioParts, segmentation_parts
+from workflow.metrics.saved import Counts, Labels, Pixels, ScoredImages, read_runs
 from workflow.metrics.scores import DECISIONS, auc, decision_parts, pooled_over_labels
 
 COLUMNS = ["dataset", "method", "seed", "metric", "value", "n"]
@@ -45,7 +45,7 @@ def collect(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> 
 
     Args:
         config: the resolved configuration.
-        runs: whose metrics.
+        runs: the runs to take the metrics of.
         also: names of metrics that the configured rule does not bring.
 
     Returns:
@@ -90,7 +90,7 @@ def ratios(
     Args:
         seeds: seed -> its counts, all of the same images.
         evaluation: the rules.
-        also: as of `collect`.
+        also: the same as for `collect`.
 
     Returns:
         What `metrics` has except `auc`, `ece`, `hd95` and `asd`, which are no ratios of sums or
@@ -171,9 +171,9 @@ def alternative_rules(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RULE_COLUMNS)
 
 
-def _parts(counts: Counts, evaluation: Evaluation, also: Collection[str]) -> dict[str, Parts]:
+def _parts(counts: Counts, evaluation: Evaluation, also: Collection[str]) -> dict[str, RatioParts]:
     """The metrics of a table's columns that are ratios of sums."""
-    found: dict[str, Parts] = {}
+    found: dict[str, RatioParts] = {}
     if counts.pixels is not None:
         found |= segmentation_parts(counts.pixels, evaluation.rule, also)
     if counts.labels is not None:
@@ -181,12 +181,12 @@ def _parts(counts: Counts, evaluation: Evaluation, also: Collection[str]) -> dic
     return found
 
 
-def _pooled_decisions(labels: Labels, evaluation: Evaluation) -> dict[str, Parts]:
+def _pooled_decisions(labels: Labels, evaluation: Evaluation) -> dict[str, RatioParts]:
     parts = decision_parts(labels, evaluation)
     return {metric: pooled_over_labels(found) for metric, found in parts.items()}
 
 
-def _total(parts: Parts) -> tuple[float, int]:
+def _total(parts: RatioParts) -> tuple[float, int]:
     value = ratio_of_sums(parts.numerator.sum(axis=0), parts.denominator.sum(axis=0))
     return float(value), int(parts.n.sum())
 
@@ -215,8 +215,8 @@ def _ranked(labels: Labels, evaluation: Evaluation) -> dict[str, ByClass]:
 
 def _by_class(
     counts: Counts, evaluation: Evaluation, also: Collection[str]
-) -> list[tuple[str, Images, ByClass]]:
-    found: list[tuple[str, Images, ByClass]] = []
+) -> list[tuple[str, ScoredImages, ByClass]]:
+    found: list[tuple[str, ScoredImages, ByClass]] = []
     pixels, labels = counts
     if pixels is not None:
         parts = segmentation_parts(pixels, evaluation.rule, also)
@@ -231,7 +231,7 @@ def _by_class(
     return found
 
 
-def _each(parts: Parts) -> ByClass:
+def _each(parts: RatioParts) -> ByClass:
     """The value of each class, which is the mean over one class."""
     sums = (part.sum(axis=0)[:, None] for part in (parts.numerator, parts.denominator))
     return ByClass(ratio_of_sums(*sums), parts.n)

@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 Counted = Mapping[Count, Floats]
 
 
-class Parts(NamedTuple):
+class RatioParts(NamedTuple):
     """A metric of one seed: what `Ratios` has for several.
 
     Attributes:
@@ -51,7 +51,7 @@ class Parts(NamedTuple):
 
 def segmentation_parts(
     pixels: Pixels, rule: SegmentationRule, also: Collection[str] = ()
-) -> dict[str, Parts]:
+) -> dict[str, RatioParts]:
     """metric -> its parts under a rule.
 
     Args:
@@ -86,56 +86,56 @@ def _counts(pixels: Pixels) -> Counted:
     return {"tp": pixels.tp, "fp": pixels.fp, "fn": pixels.fn, "tn": pixels.tn}
 
 
-def _per_image(pixels: Pixels, ratio: Ratio) -> Parts:
+def _per_image(pixels: Pixels, ratio: Ratio) -> RatioParts:
     held, images = pixels.tp + pixels.fn > 0, pixels.images
     # Only images that hold the class count; where nothing of it was found, a share is 0.
     scores = share(_counts(pixels), ratio, empty=0) * held
-    return Parts(images.sums(scores), images.sums(held), held.sum(axis=0), images.groups)
+    return RatioParts(images.sums(scores), images.sums(held), held.sum(axis=0), images.groups)
 
 
-def _pooled(pixels: Pixels, ratio: Ratio) -> Parts:
+def _pooled(pixels: Pixels, ratio: Ratio) -> RatioParts:
     images = pixels.images
     above, below = (images.sums(sum_of(_counts(pixels), names)) for names in ratio)
     held = (pixels.tp + pixels.fn > 0).any(axis=0) & (below > 0).any(axis=0)
     # Found where there is none of it, a class that no reference holds would count as 0 for some
     # methods and be left out for others.
     n = np.where(held, len(images.ids), 0)
-    return Parts(above, below * held, n, images.groups)
+    return RatioParts(above, below * held, n, images.groups)
 
 
-def _per_volume(pixels: Pixels, ratio: Ratio) -> Parts:
+def _per_volume(pixels: Pixels, ratio: Ratio) -> RatioParts:
     sums = pixels.images.sums
     counts: Counted = {name: sums(values) for name, values in _counts(pixels).items()}
     held = counts["tp"] + counts["fn"] > 0
     scores = share(counts, ratio, empty=0) * held
-    return Parts(scores, held.astype(np.float64), held.sum(axis=0), pixels.images.groups)
+    return RatioParts(scores, held.astype(np.float64), held.sum(axis=0), pixels.images.groups)
 
 
-def _empty_is_one(pixels: Pixels, ratio: Ratio) -> Parts:
+def _empty_is_one(pixels: Pixels, ratio: Ratio) -> RatioParts:
     return _of_all(pixels, share(_counts(pixels), ratio, empty=1))
 
 
-def _of_all(pixels: Pixels, scores: Floats) -> Parts:
+def _of_all(pixels: Pixels, scores: Floats) -> RatioParts:
     """The mean of a score over all images."""
     images = pixels.images
     n = np.full(len(images.names), len(images.ids))
-    return Parts(images.sums(scores), images.sums(np.ones_like(scores)), n, images.groups)
+    return RatioParts(images.sums(scores), images.sums(np.ones_like(scores)), n, images.groups)
 
 
-def _volume_difference(pixels: Pixels) -> Parts:
+def _volume_difference(pixels: Pixels) -> RatioParts:
     sums = pixels.images.sums
     voxels = sums(pixels.tp + pixels.fp + pixels.fn + pixels.tn)
     share = np.abs(sums(pixels.fp - pixels.fn)) / voxels
     n = np.full(share.shape[1], share.shape[0])
-    return Parts(share, np.ones_like(share), n, pixels.images.groups)
+    return RatioParts(share, np.ones_like(share), n, pixels.images.groups)
 
 
-def _above_success(pixels: Pixels) -> Parts:
+def _above_success(pixels: Pixels) -> RatioParts:
     jaccard = share(_counts(pixels), ratios("segmentation")["ji"], empty=1)
     return _of_all(pixels, np.where(jaccard >= SUCCESS, jaccard, 0))
 
 
-_PARTS: dict[SegmentationRule, Callable[[Pixels, Ratio], Parts]] = {
+_PARTS: dict[SegmentationRule, Callable[[Pixels, Ratio], RatioParts]] = {
     "per_image": _per_image,
     "pooled": _pooled,
     "per_volume": _per_volume,
@@ -143,7 +143,7 @@ _PARTS: dict[SegmentationRule, Callable[[Pixels, Ratio], Parts]] = {
     "challenge": _empty_is_one,
 }
 # Metrics of their own, which are no shares of one image's or volume's counts.
-_OTHERS: dict[str, Callable[[Pixels], Parts]] = {
+_OTHERS: dict[str, Callable[[Pixels], RatioParts]] = {
     "avd": _volume_difference,
     "ji_65": _above_success,
 }

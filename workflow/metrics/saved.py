@@ -25,12 +25,12 @@ AGAIN = "delete it, and it is made again"
 
 
 @dataclass(frozen=True)
-class Images:
+class ScoredImages:
     """The images that are scored for a task, and what they are scored on.
 
     Attributes:
-        ids: of the N images, in the file's order.
-        names: of the classes (lesions or labels), in the file's order.
+        ids: the names of the N images, in the file's order.
+        names: the names of the classes (lesions or labels), in the file's order.
         groups: the different groups, in the order of their first images.
         group: the position in `groups` of each image, `[N]`.
     """
@@ -47,7 +47,7 @@ class Images:
         sums = np.bincount(cells.ravel(), values.ravel(), groups * columns)
         return sums.astype(np.float64).reshape(groups, columns)
 
-    def same_as(self, other: "Images") -> bool:
+    def same_as(self, other: "ScoredImages") -> bool:
         """Whether both are the same images, groups and classes in the same order."""
         names = (self.ids, self.names, self.groups) == (other.ids, other.names, other.groups)
         return names and bool((self.group == other.group).all())
@@ -59,10 +59,10 @@ class Pixels:
 
     Attributes:
         tp, fp, fn, tn: pixels, whole numbers.
-        hd95, asd: in pixels, NaN where undefined or not measured.
+        hd95, asd: distances in pixels, NaN where undefined or not measured.
     """
 
-    images: Images
+    images: ScoredImages
     tp: NDArray[np.float64]
     fp: NDArray[np.float64]
     fn: NDArray[np.float64]
@@ -75,7 +75,7 @@ class Pixels:
 class Labels:
     """What a method says of the labels: reference bool `[N, n]` and logits float64 `[N, n]`."""
 
-    images: Images
+    images: ScoredImages
     target: NDArray[np.bool_]
     logit: NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def read_runs(config: Config, runs: Iterable[Run]) -> Iterator[tuple[Run, dict[i
             file of its data set.
     """
     dropped: dict[str, frozenset[str]] = {}
-    first: dict[tuple[str, str], tuple[Path, Images]] = {}
+    first: dict[tuple[str, str], tuple[Path, ScoredImages]] = {}
     for run in runs:
         if run.dataset not in dropped:
             dropped[run.dataset] = _dropped(config, run.dataset)
@@ -193,7 +193,7 @@ def _numbered(codes: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[
 
 def _arranged(
     path: Path, columns: dict[str, _Codes], rows: NDArray[np.intp]
-) -> tuple[Images, NDArray[np.intp]]:
+) -> tuple[ScoredImages, NDArray[np.intp]]:
     """The images of some rows, and the row of each image and class, `[N, n]`."""
     ids, image = _numbered(columns["id"].codes[rows])
     names, name = _numbered(columns["name"].codes[rows])
@@ -209,7 +209,9 @@ def _arranged(
     def words(key: str, chosen: NDArray[np.integer]) -> tuple[str, ...]:
         return tuple(columns[key].words[chosen].tolist())
 
-    return Images(words("id", ids), words("name", names), words("group", groups), group), order
+    return ScoredImages(
+        words("id", ids), words("name", names), words("group", groups), group
+    ), order
 
 
 def _column(table: pa.Table, name: str) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from workflow.config.metrics import ratios
 from workflow.config.sections import Evaluation
-from workflow.metrics.rules import Counted, Floats, Parts, sum_of
+from workflow.metrics.rules import Counted, Floats, RatioParts, sum_of
 from workflow.metrics.saved import Labels
 
 Decision = Literal["sigmoid", "softmax", "argmax"]
@@ -33,7 +33,7 @@ def decide(labels: Labels, evaluation: Evaluation) -> NDArray[np.bool_]:
     return np.exp(_log_softmax(labels.logit)) > evaluation.threshold
 
 
-def decision_parts(labels: Labels, evaluation: Evaluation) -> dict[str, Parts]:
+def decision_parts(labels: Labels, evaluation: Evaluation) -> dict[str, RatioParts]:
     """`acc`, `sen`, `spe`, and what else is a share of right decisions, of each label by itself."""
     called, target, images = decide(labels, evaluation), labels.target, labels.images
     cells = (called & target, called & ~target, ~called & target, ~called & ~target)
@@ -44,13 +44,13 @@ def decision_parts(labels: Labels, evaluation: Evaluation) -> dict[str, Parts]:
     for metric, ratio in ratios("classification").items():
         above, below = (sum_of(counts, names) for names in ratio)
         n = below.sum(axis=0).astype(np.int64)
-        found[metric] = Parts(images.sums(above), images.sums(below), n, images.groups)
+        found[metric] = RatioParts(images.sums(above), images.sums(below), n, images.groups)
     return found
 
 
-def pooled_over_labels(parts: Parts) -> Parts:
+def pooled_over_labels(parts: RatioParts) -> RatioParts:
     """The micro-average: all labels as one class."""
-    return Parts(
+    return RatioParts(
         parts.numerator.sum(axis=1, keepdims=True),
         parts.denominator.sum(axis=1, keepdims=True),
         parts.n.sum(keepdims=True),

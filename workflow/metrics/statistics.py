@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from workflow.metrics.intervals import (
     Design,
     Difference,
-    Estimate,
+    MeanEstimate,
     differences,
     on_seeds,
     t_quantile,
@@ -33,11 +33,12 @@ class Standing:
     """Where a method stands in its column.
 
     Attributes:
-        place: by its mean, 1 being the best; equal means share a place.
+        place: the method's place by its mean, 1 being the best; equal means share a place.
         first: the best place that the tests leave open.
         last: the worst.
         behind: the best method less this one; None for the best itself, and without common seeds.
-        p: of `behind`, corrected for all pairs of the column; None where there is no test.
+        p: the p value of `behind`, corrected for all pairs of the column; None where there is no
+            test.
         with_best: whether the tests leave open that this is the best method.
     """
 
@@ -197,7 +198,7 @@ def agreement(
 
     Args:
         column: method -> one metric on one data set.
-        ranking: of that column.
+        ranking: the ranking of that column.
         printed: method -> printed number.
         dataset: its name, the key of the draws.
         design: the interval's level, the number of draws and their seed.
@@ -232,7 +233,7 @@ def kendall(x: Array, y: Array) -> Array:
 
 
 def verdict(
-    result: Estimate | Difference | None, printed: float, design: Design, decimals: int = 1
+    result: MeanEstimate | Difference | None, printed: float, design: Design, decimals: int = 1
 ) -> Verdict:
     """Whether a printed number is reproduced.
 
@@ -242,7 +243,7 @@ def verdict(
         result: our mean or difference.
         printed: the number it is held against.
         design: its margin.
-        decimals: to which the printed number is rounded.
+        decimals: the decimals to which the printed number is rounded.
 
     Returns:
         `reproduced`: the interval lies within the margin of the printed number. `differs`: it does

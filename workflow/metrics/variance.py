@@ -44,7 +44,7 @@ class Linear:
     """A metric by what each group adds to it.
 
     Attributes:
-        values: per cent `[..., seeds]`; NaN where a seed has none.
+        values: values in per cent `[..., seeds]`; NaN where a seed has none.
         influence: points `[..., seeds, groups]`; what a group holds above its due, summing to 0.
         weights: `[..., groups, classes]`; the share of a group and class in the metric, summing
             to 1.
@@ -61,8 +61,8 @@ class Spread:
 
     Attributes:
         error: the standard error in points `[...]`, of what is known of seeds and groups.
-        degrees: of freedom `[...]` of the t quantile of an interval.
-        tail: of freedom `[...]` of the t tail beyond that quantile.
+        degrees: the degrees of freedom `[...]` of the t quantile of an interval.
+        tail: the degrees of freedom `[...]` of the t tail beyond that quantile.
         comparable: `[...]`, whether each group could be compared with another. If not, the error
             is that of seeds alone.
     """
@@ -80,7 +80,7 @@ def linearise(numerator: Array, denominator: Array) -> Linear:
 
     Args:
         numerator: `[..., seeds, groups, classes]`.
-        denominator: of the same shape.
+        denominator: an array of the same shape.
     """
     total = denominator.sum(axis=-2)
     defined = total > 0
@@ -117,9 +117,9 @@ def leverage(weights: Array) -> tuple[Array, Array, Mask]:
     own = whole**2
     cross = weights @ (np.swapaxes(share, -1, -2) @ share) / 2 - share * whole[..., None]
     drawn = 2 * (weights * cross).sum(axis=-1)
-    alone = own + drawn <= COMPARABLE * own
-    factor = np.divide(own, own + drawn, out=np.zeros_like(own), where=~alone)
-    comparable = (~alone | (own == 0)).all(axis=-1) & (own > 0).any(axis=-1)
+    only_noise = own + drawn <= COMPARABLE * own
+    factor = np.divide(own, own + drawn, out=np.zeros_like(own), where=~only_noise)
+    comparable = (~only_noise | (own == 0)).all(axis=-1) & (own > 0).any(axis=-1)
 
     scaled = factor[..., None]
     ww = np.swapaxes(weights, -1, -2) @ (scaled * weights)

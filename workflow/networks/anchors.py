@@ -20,16 +20,16 @@ from workflow.networks.build import build_network
 FOLDER = Path(__file__).parent / "anchors"
 
 
-class Case(Section):
+class AnchorCase(Section):
     """One configuration of a network and what it must count.
 
     Attributes:
-        options: of `build`, beside the method's own.
+        options: options of `build`, beside the method's own.
         n_seg: lesion types (the output has one channel more).
         n_cls: labels.
         parameters: trainable parameters.
-        flops: of one forward pass of one image in evaluation, two per multiply-add; null where
-            the record has none.
+        flops: the operations of one forward pass of one image in evaluation, two per
+            multiply-add; null where the record has none.
         gmacs: half of that in billions, to one decimal, where the record has no more.
         blocks: dotted names of submodules or parameters, joined by ` + ` -> their parameters.
     """
@@ -48,8 +48,8 @@ class Reach(Section):
     """How many parameters the gradient of a loss must not reach, dropout off, gates opened.
 
     Attributes:
-        image_size: at which it is tested, with three lesion types and three labels.
-        options: of `build`, beside the method's own.
+        image_size: the size at which it is tested, with three lesion types and three labels.
+        options: options of `build`, beside the method's own.
         segmentation: parameters that a segmentation loss never reaches.
         classification: parameters that a classification loss never reaches.
     """
@@ -64,14 +64,14 @@ class Anchors(Section):
     """The anchors of one method.
 
     Attributes:
-        source: where the numbers come from.
+        source: the publication or code that the numbers come from.
         cases: configurations and their counts.
         reach: how far gradients get.
         compile: `full` if torch.compile takes the network as one graph; else why it does not.
     """
 
     source: str
-    cases: Annotated[list[Case], Field(min_length=1)]
+    cases: Annotated[list[AnchorCase], Field(min_length=1)]
     reach: list[Reach] = Field(default_factory=list)
     compile: Literal["full"] | str = "full"
 
@@ -88,7 +88,7 @@ def load_anchors(method: str) -> Anchors | None:
     return Anchors.model_validate(read_yaml(file))
 
 
-def on_meta(entry: Method, case: Case) -> nn.Module:
+def on_meta(entry: Method, case: AnchorCase) -> nn.Module:
     """Build a case's network without memory, in evaluation mode."""
     with torch.device("meta"):
         return build_network(
@@ -129,7 +129,7 @@ def block_parameters(network: nn.Module, names: str) -> int:
     return total
 
 
-def differences(network: nn.Module, case: Case) -> list[str]:
+def differences(network: nn.Module, case: AnchorCase) -> list[str]:
     """Every count of a network that is not what its case says, one line each."""
     found: list[tuple[str, float, float]] = [("parameters", parameters(network), case.parameters)]
     if case.flops or case.gmacs:

@@ -40,7 +40,7 @@ def build_network(
         image_size: height and width in pixels.
         n_seg: lesion types; not passed on to a method that does not segment.
         n_cls: labels; not passed on to a method that does not classify.
-        options: over the entry's own options.
+        options: options that replace the entry's own.
 
     Raises:
         TypeError: the module's `build` has no such option.

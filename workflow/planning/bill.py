@@ -7,7 +7,7 @@ from workflow.config.cells import Run, made_tables, runs, table_runs
 from workflow.config.model import Config
 from workflow.planning.cost import START, Cost, compiling, cost
 from workflow.planning.devices import ASSUMED_SHARE, SHARE_RANGE, Device
-from workflow.planning.images import Images, images_of
+from workflow.planning.images import ImageCounts, images_of
 from workflow.planning.schedule import wall_seconds
 
 # Tables, figures and report take minutes of a processor, whatever was trained
@@ -22,7 +22,7 @@ class Bill:
     """What a configuration costs.
 
     Attributes:
-        device: that it is for.
+        device: the device that the bill is for.
         gpus: how many of them.
         costs: run -> cost of one seed.
         seeds: how many.
@@ -38,7 +38,7 @@ class Bill:
     gpus: int
     costs: dict[Run, Cost]
     seeds: int
-    images: dict[str, Images]
+    images: dict[str, ImageCounts]
     jobs: int
     held: float
     wall: float

@@ -24,7 +24,7 @@ from workflow.planning.cost import step_bytes
 from workflow.planning.devices import Device
 from workflow.planning.networks import network_of
 from workflow.training.state.record import processor
-from workflow.training.trial import Trial
+from workflow.training.trial import StepTrial
 
 STEPS = 3
 ON_A_PROCESSOR = {"image_size": 96}
@@ -45,9 +45,10 @@ def calibrate(config: Config, seconds: float, report: Callable[[str], None]) -> 
     """Measure this device.
 
     Args:
-        config: whose networks to measure, those first that compute most; methods that share a
-            module are measured as one.
-        seconds: after which no further network is begun; those left get the median share.
+        config: the configuration whose networks to measure, those first that compute most;
+            methods that share a module are measured as one.
+        seconds: the seconds after which no further network is begun; those left get the median
+            share.
         report: called with each finding, a line of text.
     """
     device = choose_device(config.training)
@@ -128,7 +129,7 @@ def _measure(config: Config, dataset: str, method: str, device: torch.device) ->
     if training.compile == "auto":
         training = training.model_copy(update={"compile": "off"})
     already = _start_peak(device)
-    trial = Trial(config, dataset, method, training)
+    trial = StepTrial(config, dataset, method, training)
     trainer = trial.trainer
     (batch,) = trial.images.batches([trial.rows])
 

@@ -13,22 +13,29 @@ import torch
 
 from workflow.config.model import Config
 from workflow.config.sections import Method
-from workflow.networks.anchors import Case, differences, flops, load_anchors, on_meta, parameters
+from workflow.networks.anchors import (
+    AnchorCase,
+    differences,
+    flops,
+    load_anchors,
+    on_meta,
+    parameters,
+)
 from workflow.networks.device import computing
-from workflow.training.trial import Trial
+from workflow.training.trial import StepTrial
 
 # Image size, lesion types and labels of the paper's two kinds of data.
-ISIC = Case(image_size=224, n_seg=1, n_cls=3, parameters=1)
-RETOUCH = Case(image_size=512, n_seg=3, n_cls=3, parameters=1)
+ISIC = AnchorCase(image_size=224, n_seg=1, n_cls=3, parameters=1)
+RETOUCH = AnchorCase(image_size=512, n_seg=3, n_cls=3, parameters=1)
 
 
-class Line(NamedTuple):
+class CardLine(NamedTuple):
     """One method of the card.
 
     Attributes:
         method: its key.
-        parameters_224, parameters_512: with ISIC 2017's and RETOUCH's outputs.
-        flops_224, flops_512: of one forward pass of one image.
+        parameters_224, parameters_512: the parameters with ISIC 2017's and RETOUCH's outputs.
+        flops_224, flops_512: the operations of one forward pass of one image.
         on_record: parameters on record for the network at 512 (or else 224) as it is configured;
             None where the record has other options or outputs only.
         anchors: counts on record that were compared, blocks and FLOPs among them.
@@ -45,11 +52,11 @@ class Line(NamedTuple):
     wrong: list[str]
 
 
-def count(name: str, entry: Method) -> Line:
+def count(name: str, entry: Method) -> CardLine:
     """Count a method's network and hold it to what is on record."""
     small, large = on_meta(entry, ISIC), on_meta(entry, RETOUCH)
     cases = anchors.cases if (anchors := load_anchors(name)) else []
-    return Line(
+    return CardLine(
         name,
         parameters(small),
         parameters(large),
@@ -64,7 +71,7 @@ def count(name: str, entry: Method) -> Line:
     )
 
 
-def _same(case: Case, like: Case) -> bool:
+def _same(case: AnchorCase, like: AnchorCase) -> bool:
     """Whether a case has the size and outputs of the paper's data, and no options of its own."""
     keys = {"options", "image_size", "n_seg", "n_cls"}
     return case.model_dump(include=keys) == like.model_dump(include=keys)
@@ -74,17 +81,17 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
     """Median seconds of a training step on random images of the configuration's size.
 
     Args:
-        config: whose protocol and image size to take; its ISIC 2017.
+        config: the configuration whose protocol, image size and ISIC 2017 to take.
         method: what to train.
         steps: how many to time, after one that is not.
     """
     training = config.training_for("isic2017", method)
     with computing(training):
-        trial = Trial(config, "isic2017", method, training)
+        trial = StepTrial(config, "isic2017", method, training)
         return statistics.median([_seconds(trial) for _ in range(steps + 1)][1:])
 
 
-def _seconds(trial: Trial) -> float:
+def _seconds(trial: StepTrial) -> float:
     start = time.perf_counter()
     trial.step()
     if trial.trainer.device.type == "cuda":

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from workflow.config.model import Config
 from workflow.config.training import OPTIMIZERS, Training
 from workflow.planning.devices import Device, choose
-from workflow.planning.images import Images, images_of
+from workflow.planning.images import ImageCounts, images_of
 from workflow.planning.networks import Network, known_network, network_of
 
 # Seconds that a job takes before its first step: Python, torch and its libraries, data, the network
@@ -46,8 +46,8 @@ class Cost(NamedTuple):
     Attributes:
         training, pretraining, scoring: seconds of a device.
         device_bytes, host_bytes: peak memory.
-        weights_bytes, state_bytes: on disk; the state is there while the run trains.
-        predictions_bytes: of the test images, on disk.
+        weights_bytes, state_bytes: bytes on disk; the state is there while the run trains.
+        predictions_bytes: bytes on disk of the predictions of the test images.
     """
 
     training: float
@@ -73,7 +73,7 @@ def steps_of(training: Training, images: int) -> int:
     return steps if training.max_steps is None else min(steps, training.max_steps)
 
 
-def work(config: Config, dataset: str, method: str, network: Network, images: Images) -> Work:
+def work(config: Config, dataset: str, method: str, network: Network, images: ImageCounts) -> Work:
     """What one seed computes."""
     training = config.training_for(dataset, method)
     steps = steps_of(training, images.train)
@@ -149,7 +149,7 @@ def predicted_runtime(
         config: what is trained.
         dataset, method: which run.
         seeds: how many.
-        device: on which; the calibrated one or the assumed one if not given.
+        device: the device to train on; by default the calibrated one or the assumed one.
 
     Returns:
         0 for a control, and for a network of which nothing is on record.

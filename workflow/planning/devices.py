@@ -44,12 +44,12 @@ class Device:
     """A device that a plan is for.
 
     Attributes:
-        name: as the system or the table has it.
+        name: the device's name as the system or the table has it.
         peak: FLOP/s of large matrix products, as measured or as the vendor says.
         memory: bytes; of the whole machine if it is a CPU.
-        measured: when it was calibrated; empty for one out of the table.
+        measured: the date of its calibration; empty for one out of the table.
         gpu: or a processor.
-        precision: that of the calibration.
+        precision: the precision of the calibration.
         rates: method -> FLOP/s reached in training, forward pass counted three times.
         evaluating: the same of forward passes alone.
         memory_factors: method -> peak memory measured over what is reckoned; of a GPU only.

@@ -12,7 +12,7 @@ from workflow.config.model import Config
 from workflow.config.sources import PublicSource
 
 
-class Images(NamedTuple):
+class ImageCounts(NamedTuple):
     """Images per split.
 
     Attributes:
@@ -31,7 +31,7 @@ class Images(NamedTuple):
         return self.train + self.val + self.test
 
 
-def images_of(config: Config, dataset: str) -> Images:
+def images_of(config: Config, dataset: str) -> ImageCounts:
     """The images of a data set.
 
     Raises:
@@ -51,7 +51,7 @@ def images_of(config: Config, dataset: str) -> Images:
     )
 
 
-def _of_parts(config: Config, definition: Dataset, about: PublicSource) -> Images:
+def _of_parts(config: Config, definition: Dataset, about: PublicSource) -> ImageCounts:
     """The phantom archives' size, or the record's; a CSV as split leaves images out."""
     if config.demo:
         return _images(config.phantom_sizes(definition.source), "on record")
@@ -67,7 +67,7 @@ def _of_parts(config: Config, definition: Dataset, about: PublicSource) -> Image
     return _images({name: of_split["images"] for name, of_split in counts.items()}, "on record")
 
 
-def _of_volumes(config: Config, definition: Dataset, about: PublicSource) -> Images:
+def _of_volumes(config: Config, definition: Dataset, about: PublicSource) -> ImageCounts:
     """Slices of the vendor's volumes, every `slice_step`-th, over the splits."""
     vendor, step = str(definition.vendor), definition.slice_step
     if config.demo:
@@ -97,7 +97,7 @@ def _unknown(definition: Dataset, what: str) -> str:
     )
 
 
-def _counted(sizes: dict[str, int], split: str) -> Images:
+def _counted(sizes: dict[str, int], split: str) -> ImageCounts:
     """The images of each split by a CSV of ids, of images or of volumes."""
     counts = {"train": 0, "val": 0, "test": 0}
     for row in read_csv(Path(split)):
@@ -106,5 +106,5 @@ def _counted(sizes: dict[str, int], split: str) -> Images:
     return _images(counts, "on record")
 
 
-def _images(counts: Mapping[str, int], known: str) -> Images:
-    return Images(counts["train"], counts["val"], counts["test"], known)
+def _images(counts: Mapping[str, int], known: str) -> ImageCounts:
+    return ImageCounts(counts["train"], counts["val"], counts["test"], known)

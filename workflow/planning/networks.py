@@ -27,7 +27,7 @@ class Network(NamedTuple):
 
     Attributes:
         parameters: trainable.
-        flops: of one forward pass of one image, two per multiply-add.
+        flops: the operations of one forward pass of one image, two per multiply-add.
         kept: bytes that one image's forward pass keeps for the backward pass, in float32.
     """
 

@@ -20,7 +20,7 @@ from workflow.tables.content import ReportTable
 from workflow.tables.datasets import read_manifests
 from workflow.tables.make import load_table
 from workflow.verdicts.judge import Verdicts, judge
-from workflow.verdicts.sheets import Sheet, sheets
+from workflow.verdicts.sheets import VerdictSheet, sheets
 
 
 class Trouble(NamedTuple):
@@ -43,7 +43,7 @@ class Content:
     verdicts: Verdicts
 
     @cached_property
-    def sheets(self) -> list[Sheet]:
+    def sheets(self) -> list[VerdictSheet]:
         """The verdicts on values, claims and rankings, as they read."""
         return sheets(self.config, self.verdicts)
 
@@ -160,7 +160,7 @@ def gather(config: Config, results: Results) -> Content:
 
     Args:
         config: the resolved configuration.
-        results: of all its runs.
+        results: the results of all its runs.
     """
     return Content(
         config=config,

@@ -21,7 +21,7 @@ class Tick(NamedTuple):
     label: str
 
 
-class Line(NamedTuple):
+class CurveLine(NamedTuple):
     """One curve: SVG path, and its points where they are too few to show as a line."""
 
     name: str
@@ -37,7 +37,7 @@ class Chart:
     summary: str
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    lines: list[Line]
+    lines: list[CurveLine]
     best: float | None
 
     width = LEFT + WIDTH + RIGHT
@@ -87,7 +87,7 @@ def chart(
             for a, b in zip(x, values, strict=True)
         ]
         present = [place for place in places if place is not None]
-        lines.append(Line(name, path(places), present if len(present) <= 3 else []))
+        lines.append(CurveLine(name, path(places), present if len(present) <= 3 else []))
     return Chart(
         title=title,
         summary=_summary(x, series),

@@ -38,7 +38,7 @@ class DatasetEntry:
     """One prepared data set, ready for its part of the page.
 
     Attributes:
-        key: of the configuration.
+        key: the data set's key in the configuration.
         found: what the gates wrote, or nothing if they have not passed.
         implied: the share of positive labels that the paper's rows allow, if it has any.
         notes: what of the paper's description cannot be.

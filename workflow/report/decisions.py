@@ -26,7 +26,7 @@ class DecisionTable(NamedTuple):
     """A table of choices.
 
     Attributes:
-        heading: of the section that it stands in.
+        heading: the heading of the section that it stands in.
         columns: their titles.
         rows: a cell for each column, in Markdown.
         open_rows: the rows, from 0, whose choice is a decision: the sources leave it open.

@@ -122,7 +122,7 @@ class NavigationPage(NamedTuple):
     """A page of the navigation.
 
     Attributes:
-        title: of the page, and of the link to it.
+        title: the title of the page, and of the link to it.
         template: its template and its file.
         shows: what its template is given beyond what every page has.
     """

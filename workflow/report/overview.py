@@ -17,14 +17,14 @@ from workflow.verdicts.values import DEMO
 DECIDED: tuple[ClaimWord, ...] = ("holds", "does not hold")
 
 
-class Told(NamedTuple):
+class Separability(NamedTuple):
     """In how many columns methods differ significantly on a data set, and where its images are.
 
     Attributes:
-        title: of the data set.
+        title: the title of the data set.
         images: the image browser, with the images first on which methods differ most.
         columns: how many columns of tables compare methods on it.
-        resolvable: in how many of them any two methods differ significantly.
+        resolvable: the number of those in which at least two methods differ significantly.
     """
 
     title: str
@@ -71,13 +71,15 @@ def undecided_claims(claims: Sequence[ClaimVerdict]) -> int:
     return sum(one.verdict not in (*DECIDED, DEMO) for one in claims)
 
 
-def told_apart(config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]) -> list[Told]:
+def told_apart(
+    config: Config, browsed: Iterable[str], tables: Iterable[ReportTable]
+) -> list[Separability]:
     """The data sets that the image browser shows; it orders by disagreement unless told else."""
     tested: dict[str, list[bool]] = {dataset: [] for dataset in browsed}
     for dataset, resolvable in _tested(tables):
         tested.get(dataset, []).append(resolvable)
     return [
-        Told(config.datasets[name].title, case_link(name), len(found), sum(found))
+        Separability(config.datasets[name].title, case_link(name), len(found), sum(found))
         for name, found in tested.items()
     ]
 

@@ -33,8 +33,8 @@ class Pages:
     """Writes the text files of a report into a folder.
 
     Args:
-        folder: of the report that is being made; nothing is in it.
-        store: of the report before; may be missing.
+        folder: the folder of the report that is being made; nothing is in it.
+        store: the store of the report before; it may be missing.
 
     Attributes:
         kept: names of the files that are as they were.
@@ -64,7 +64,7 @@ class Pages:
         """Write a page, or keep it if its inputs and the code of reports are as they were.
 
         Args:
-            name: of its file, from the report's folder.
+            name: the path of its file, from the report's folder.
             inputs: all that the page is made from; its `repr` has to tell different ones apart.
             make: the page.
         """

@@ -27,14 +27,14 @@ from workflow.verdicts.judge import judge
 from workflow.verdicts.make import write_verdicts
 
 
-class Spent(NamedTuple):
+class TimeSpent(NamedTuple):
     """Seconds: by the clock, and of the processor; the first depends on what else is running."""
 
     clock: float
     processor: float
 
 
-class Parts(dict[str, Spent]):
+class PartTimes(dict[str, TimeSpent]):
     """What each part of the work took."""
 
     @contextmanager
@@ -45,15 +45,15 @@ class Parts(dict[str, Spent]):
         self[name] = _since(start)
 
 
-def _now() -> Spent:
-    return Spent(time.perf_counter(), time.process_time())
+def _now() -> TimeSpent:
+    return TimeSpent(time.perf_counter(), time.process_time())
 
 
-def _since(start: Spent) -> Spent:
-    return Spent(*(now - then for now, then in zip(_now(), start, strict=True)))
+def _since(start: TimeSpent) -> TimeSpent:
+    return TimeSpent(*(now - then for now, then in zip(_now(), start, strict=True)))
 
 
-def rebuild(config: Config, report: bool = False) -> Parts:
+def rebuild(config: Config, report: bool = False) -> PartTimes:
     """Make every table, figure and verdict of a preset, and the report if it is asked for.
 
     Returns:
@@ -63,7 +63,7 @@ def rebuild(config: Config, report: bool = False) -> Parts:
         DataError: the counts of a run cannot be used.
         ConfigError: a table or figure cannot be made.
     """
-    parts, start = Parts(), _now()
+    parts, start = PartTimes(), _now()
     with _figure_processes(config) as figures:
         with parts.timed("counts"):
             results = read_results(config, runs(config))
@@ -84,12 +84,12 @@ def rebuild(config: Config, report: bool = False) -> Parts:
             build_report(config, results)
     drawing = sum(spent.processor for name, spent in parts.items() if name.startswith("figure"))
     here = _since(start)
-    parts["all"] = Spent(here.clock, here.processor + drawing)
+    parts["all"] = TimeSpent(here.clock, here.processor + drawing)
     return parts
 
 
 @contextmanager
-def _figure_processes(config: Config) -> Iterator[dict[str, Future[Spent]]]:
+def _figure_processes(config: Config) -> Iterator[dict[str, Future[TimeSpent]]]:
     """Figure -> what drawing it took, once it is drawn; as many are drawn at once as cores."""
     # The largest first, so that none is left alone at the end.
     keys = sorted(made_figures(config), key=lambda key: -len(figure_runs(config, key)))
@@ -103,7 +103,7 @@ def _figure_processes(config: Config) -> Iterator[dict[str, Future[Spent]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _draw(config: Config, key: str) -> Spent:
+def _draw(config: Config, key: str) -> TimeSpent:
     # Here only: what draws needs matplotlib, and the rest of a rebuild does not.
     from workflow.figures.make import make_figure
 
@@ -120,7 +120,7 @@ def _draw_plots(config: Config, results: Results) -> None:
         make_plot(config, key, results)
 
 
-def summary(parts: Parts) -> str:
+def summary(parts: PartTimes) -> str:
     """Seconds by part, and the peak memory of this process and of the largest that drew figures."""
     unit = 1 if sys.platform == "darwin" else 1024
     rows = [["seconds", "clock", "processor"]]

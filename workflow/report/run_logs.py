@@ -17,8 +17,8 @@ class LogTail(NamedTuple):
     """The last lines of a log, as they were written.
 
     Attributes:
-        seeds: that the job was for and that have no result.
-        file: from the folder of results, with `/`.
+        seeds: the seeds that the job was for and that have no result.
+        file: the path from the folder of results, with `/`.
     """
 
     seeds: tuple[int, ...]

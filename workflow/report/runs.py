@@ -39,11 +39,11 @@ class RunInputs:
     Attributes:
         dataset: its title, leading to its runs.
         tables: those that show the run.
-        images: where its test images are shown; empty if the report has none.
+        images: the page where its test images are shown; empty if the report has none.
         training: its training configuration, as resolved.
-        common: that of the common protocol.
-        decimals: of means and spreads.
-        logs: of the seeds that have no result.
+        common: the training configuration of the common protocol.
+        decimals: the decimals of means and spreads.
+        logs: the logs of the seeds that have no result.
     """
 
     record: RunRecord
@@ -74,7 +74,7 @@ class MetricRow(NamedTuple):
     mean: Shown
 
 
-class Change(NamedTuple):
+class ProtocolDeparture(NamedTuple):
     """A key in which a run departs from the common protocol: its value, and the common one."""
 
     key: str
@@ -114,11 +114,11 @@ def metric_rows(record: RunRecord, decimals: int) -> list[MetricRow]:
     return rows
 
 
-def changes(training: Mapping[str, Any], common: Mapping[str, Any]) -> list[Change]:
+def changes(training: Mapping[str, Any], common: Mapping[str, Any]) -> list[ProtocolDeparture]:
     """The keys in which a training configuration differs from the common one."""
     flat, usual = _flat(training), _flat(common)
     return [
-        Change(key, _word(value), _word(usual.get(key)))
+        ProtocolDeparture(key, _word(value), _word(usual.get(key)))
         for key, value in flat.items()
         if value != usual.get(key)
     ]

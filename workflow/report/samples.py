@@ -30,8 +30,8 @@ def write_samples(config: Config, dataset: str, folder: Path, prefix: str) -> li
 
     Args:
         config: the resolved configuration.
-        dataset: whose images.
-        folder: where to.
+        dataset: the data set whose images are drawn.
+        folder: the folder to write to.
         prefix: how the file names begin; must be a safe file name.
     """
     source = paths.prepared(config, dataset) / "train"

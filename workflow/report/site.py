@@ -58,16 +58,16 @@ def build_report(config: Config, results: Results) -> None:
 
     Args:
         config: the resolved configuration.
-        results: of all its runs.
+        results: the results of all its runs.
     """
     content = gather(config, results)
     with replacing_folder(paths.report(config)) as folder:
         pages = Pages(folder, paths.report_store(config))
-        Site(content, pages).write()
+        ReportSite(content, pages).write()
         pages.close()
 
 
-class Site:
+class ReportSite:
     """Writes the pages of a report into a folder."""
 
     def __init__(self, content: Content, pages: Pages) -> None:

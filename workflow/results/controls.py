@@ -24,7 +24,7 @@ class ControlRange(NamedTuple):
 
     Attributes:
         run: the learned method on a data set.
-        task: whose score it is.
+        task: the task whose score it is.
         score: the method's.
         floor: the best score among the controls that know nothing of the images.
         by: the method of that control.
@@ -53,9 +53,11 @@ def control_ranges(config: Config, results: "pd.DataFrame") -> list[ControlRange
     """
     scores, found = _scores(results), []
     for (dataset, method, task), score in scores.items():
-        around = _controls(config, scores, dataset, task)
-        oracles = [s for name, s in around.items() if config.methods[name].control == "oracle"]
-        floor = _floor(config, around)
+        control_scores = _controls(config, scores, dataset, task)
+        oracles = [
+            s for name, s in control_scores.items() if config.methods[name].control == "oracle"
+        ]
+        floor = _floor(config, control_scores)
         if oracles and floor and not is_control(config, method):
             by, least = floor
             found.append(ControlRange(Run(dataset, method), task, score, least, by, max(oracles)))
@@ -67,7 +69,7 @@ def below_controls(config: Config, results: "pd.DataFrame") -> dict[tuple[Run, T
 
     Args:
         config: the resolved configuration.
-        results: as for `control_ranges`; data sets without controls have no entry.
+        results: the same as for `control_ranges`; data sets without controls have no entry.
     """
     scores, found = _scores(results), {}
     for (dataset, method, task), score in scores.items():
@@ -88,9 +90,9 @@ def _controls(
     return {name: scores[dataset, name, task] for name in names if (dataset, name, task) in scores}
 
 
-def _floor(config: Config, around: Mapping[str, float]) -> tuple[str, float] | None:
+def _floor(config: Config, control_scores: Mapping[str, float]) -> tuple[str, float] | None:
     """The best of the controls that know nothing of the images, and its score."""
-    low = {n: s for n, s in around.items() if config.methods[n].control != "oracle"}
+    low = {n: s for n, s in control_scores.items() if config.methods[n].control != "oracle"}
     return max(low.items(), key=lambda item: item[1]) if low else None
 
 

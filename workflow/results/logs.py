@@ -27,7 +27,7 @@ class Log(NamedTuple):
     """The end of a log file.
 
     Attributes:
-        changed: when it was written to last, in seconds since 1970.
+        changed: the time when it was written to last, in seconds since 1970.
         slurm_job: the id of the job that wrote it, if that was in Slurm and says so.
     """
 
@@ -52,7 +52,7 @@ class Log(NamedTuple):
         return cls(path, status.st_mtime, lines, jobs[-1].decode() if jobs else None)
 
 
-class Line(NamedTuple):
+class EpochLine(NamedTuple):
     """A line of progress: whole epochs, of how many, and the seconds left when it was written."""
 
     done: int
@@ -71,20 +71,20 @@ class LogSummary(NamedTuple):
         reason: why the job ended before its time; empty if it did not say.
     """
 
-    line: Line | None = None
+    line: EpochLine | None = None
     last: bool = False
     begun: bool = False
     stopped: bool = False
     reason: str = ""
 
 
-def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
+def summarise_log(lines: Sequence[str], run: str, seed: int) -> LogSummary:
     """Read a log for one seed.
 
     Args:
-        lines: of the log.
+        lines: the lines of the log.
         run: data set and method, as lines of progress begin.
-        seed: whose lines count, beside those that are of no seed.
+        seed: the seed whose lines count, beside those that are of no seed.
     """
     own = f"{run} seed {seed}: "
     of_run = re.compile(rf"{re.escape(run)} seed (\d+): ")
@@ -96,7 +96,7 @@ def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
         begun = begun or bool(other)
         progress = _EPOCH.search(text) if text.startswith(own) else None
         if progress:
-            found, after = Line(*map(int, progress.groups())), []
+            found, after = EpochLine(*map(int, progress.groups())), []
         else:
             after.append(text[other.end() :] if other else text)
     stopped = any(STOPPED in text for text in after[-3:])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workflow.config.cells import Run, with_controls
 from workflow.config.metrics import METRICS, Task
 from workflow.config.model import Config
-from workflow.metrics.intervals import Design, Estimate, estimate
+from workflow.metrics.intervals import Design, MeanEstimate, estimate
 from workflow.metrics.metrics import collect, collect_ratios
 from workflow.metrics.ratios import Ratios
 from workflow.results.controls import below_controls
@@ -40,7 +40,7 @@ class Results:
     below: Mapping[tuple[Run, Task], str] = field(default_factory=dict)
 
     @cached_property
-    def estimates(self) -> dict[tuple[Run, str], Estimate]:
+    def estimates(self) -> dict[tuple[Run, str], MeanEstimate]:
         """(run, metric) -> mean with its interval, of those that have a value."""
         found = {
             (run, metric): estimate(ratios, self.design)
@@ -55,7 +55,7 @@ def read_results(config: Config, runs: Iterable[Run], also: Collection[str] = ()
 
     Args:
         config: the resolved configuration.
-        runs: whose results.
+        runs: the runs whose results to read.
         also: names of metrics that the configured rule does not bring.
     """
     read = with_controls(config, runs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.metrics.failures import failure
-from workflow.metrics.intervals import Difference, Estimate
+from workflow.metrics.intervals import Difference, MeanEstimate
 from workflow.metrics.statistics import Standing, Verdict
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Versus:
     Attributes:
         method: the other one's.
         difference: this one minus the other, on common groups and seeds; None without common seeds.
-        p: of the difference, corrected for all tests of the table; None where there is no test.
+        p: the p value of the difference, corrected for all tests of the table; None without a test.
     """
 
     method: str
@@ -60,9 +60,10 @@ class ResultCell:
         facet: the lesion, label or rule that the number is of; None for the metric as configured.
         estimate: the mean with its interval; None where there is none.
         groups: how many groups (volumes, images) the interval rests on.
-        verdict: on the printed number; `demo` on phantom data; None where nothing is printed.
+        verdict: the verdict on the printed number; `demo` on phantom data; None where nothing is
+            printed.
         mark: best or second best of the cells it is compared with, by its mean.
-        standing: where the tests leave it among them; None where there is no test.
+        standing: its standing among them by the tests; None where there is no test.
         versus: the comparison with the best other cell among them.
         place: its rank in its column by its mean, in a table of rules.
         below: why its number says nothing, where a control does as well; empty elsewhere. Such a
@@ -79,7 +80,7 @@ class ResultCell:
     spread_ddof: int = 1
     printed: str | None = None
     facet: str | None = None
-    estimate: Estimate | None = None
+    estimate: MeanEstimate | None = None
     groups: int | None = None
     verdict: Verdict | Literal["demo"] | None = None
     mark: Mark | None = None

@@ -75,8 +75,8 @@ def write(folder: Path, root: Path = ROOT) -> list[Path]:
     """Write both environments into a folder and return their files.
 
     Args:
-        folder: where they go.
-        root: where pyproject.toml and uv.lock are.
+        folder: the folder that they are written to.
+        root: the folder that has pyproject.toml and uv.lock.
 
     Raises:
         ConfigError: uv is missing or cannot read the lock, or no oldest Python is named.

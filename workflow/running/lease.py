@@ -60,8 +60,9 @@ def lease(environment: MutableMapping[str, str], folder: Path | None = None) -> 
     """Wait for a free GPU and make it the only one that is visible.
 
     Args:
-        environment: of the job; its choice of GPUs is read, and replaced by the one.
-        folder: of the locks; one per user and machine by default.
+        environment: the environment of the job; its choice of GPUs is read, and replaced by the
+            one.
+        folder: the folder of the locks; one per user and machine by default.
 
     Returns:
         The open file whose lock is the lease: it lasts until all processes that hold the file have

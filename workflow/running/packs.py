@@ -32,7 +32,7 @@ def methods_pattern(config: Config, kind: Literal["trained", "control", "pretrai
     """A regular expression of the methods of a kind, to hold a wildcard to.
 
     Args:
-        config: with all methods.
+        config: a configuration with all methods.
         kind: `trained` have a network, `control` have none, and `pretrained` train a network of
             their own before they are trained.
     """

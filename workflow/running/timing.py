@@ -19,7 +19,7 @@ STEPS = (
 )  # fmt: skip
 
 
-class Cost(NamedTuple):
+class JobSeconds(NamedTuple):
     """Jobs of one step and the seconds they took, waiting for a core not counted."""
 
     step: str
@@ -27,14 +27,14 @@ class Cost(NamedTuple):
     seconds: float
 
 
-def costs(config: Config) -> list[Cost]:
+def costs(config: Config) -> list[JobSeconds]:
     """The cost of each step that has run."""
     found = []
     for step in STEPS:
         files = sorted((config.results / "benchmarks" / step).rglob("*.tsv"))
         seconds = [float(row["s"]) for file in files for row in read_csv(file, delimiter="\t")]
         if seconds:
-            found.append(Cost(step, len(seconds), sum(seconds)))
+            found.append(JobSeconds(step, len(seconds), sum(seconds)))
     return found
 
 
@@ -50,7 +50,7 @@ def training_seconds(config: Config) -> dict[str, float]:
     return seconds
 
 
-def overhead(steps: Sequence[Cost], loop: float) -> float:
+def overhead(steps: Sequence[JobSeconds], loop: float) -> float:
     """Seconds of training jobs that are not in the training loop, and of evaluation."""
     return sum(cost.seconds for cost in steps if cost.step in ("train", "evaluate")) - loop
 

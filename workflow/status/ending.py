@@ -14,7 +14,7 @@ from workflow.config import paths
 from workflow.config.model import Config
 from workflow.results.job_logs import kept_of, seeds_of
 from workflow.results.logs import Log, reason_in, slurm_reason
-from workflow.status.runs import Standing, standings
+from workflow.status.runs import RunStanding, standings
 from workflow.status.show import paragraph
 
 # In the log that Slurm keeps of a group.
@@ -26,12 +26,13 @@ NOT_SAID = "its log does not say why"
 STOPPED = "its last attempt was stopped before the end; its state is saved"
 
 
-class Job(NamedTuple):
+class RequestedJob(NamedTuple):
     """A job that Snakemake was asked for.
 
     Attributes:
         state: `done` includes what had been done before, `failed` is after the last attempt.
-        group: that it was part of and that failed, one step after the other in one job of Slurm's.
+        group: the group that it was part of and that failed, one step after the other in one job of
+            Slurm's.
     """
 
     rule: str
@@ -101,11 +102,11 @@ class Ending:
         }
         parts = [f"{n} {word}" for word, n in number.items() if n]
         total = sum(number.values())
-        said = [f"{total} run{'s' * (total > 1)}: {', '.join(parts)}"] if total else []
+        clauses = [f"{total} run{'s' * (total > 1)}: {', '.join(parts)}"] if total else []
         if self.steps:
             other = "other " if total else ""
-            said.append(f"{len(self.steps)} {other}step{'s' * (len(self.steps) > 1)} failed")
-        return f"{self.config.results}: {'; '.join(said)}"
+            clauses.append(f"{len(self.steps)} {other}step{'s' * (len(self.steps) > 1)} failed")
+        return f"{self.config.results}: {'; '.join(clauses)}"
 
     @property
     def text(self) -> str:
@@ -127,14 +128,14 @@ class Ending:
         return "\n".join(lines)
 
 
-def ending(config: Config, jobs: Sequence[Job], began: float, now: float) -> Ending | None:
+def ending(config: Config, jobs: Sequence[RequestedJob], began: float, now: float) -> Ending | None:
     """How it all ended; None if nothing failed and no runs were asked for.
 
     Args:
-        config: whose runs.
+        config: the configuration whose runs to look at.
         jobs: all that were asked for; those of a group in their order.
-        began: when Snakemake began, in seconds since 1970; older logs are of other jobs.
-        now: in seconds since 1970.
+        began: the time when Snakemake began, in seconds since 1970; older logs are of other jobs.
+        now: the present time in seconds since 1970.
     """
     runs = _Runs(standings(config, now), jobs)
     failed, steps = dict[str, Failure](), list[Failure]()
@@ -165,33 +166,33 @@ def ending(config: Config, jobs: Sequence[Job], began: float, now: float) -> End
 class _Runs:
     """The runs that jobs are for."""
 
-    def __init__(self, standings: Sequence[Standing], jobs: Sequence[Job]) -> None:
+    def __init__(self, standings: Sequence[RunStanding], jobs: Sequence[RequestedJob]) -> None:
         # Both by data set, method and seed, as wildcards have them.
-        self._jobs: dict[tuple[str, ...], dict[str, Job]] = {}
+        self._jobs: dict[tuple[str, ...], dict[str, RequestedJob]] = {}
         for job in jobs:
             step, seeds = seeds_of(job.rule) or ("", ())
             for seed in seeds:
                 self._jobs.setdefault((*job.wildcards, str(seed)), {})[step] = job
         self.asked = [run for run in standings if self._of(run)]
-        self._named: dict[tuple[str, ...], Standing] = {
+        self._named: dict[tuple[str, ...], RunStanding] = {
             (run.dataset, run.method, str(run.seed)): run for run in self.asked
         }
 
-    def _of(self, run: Standing) -> dict[str, Job]:
+    def _of(self, run: RunStanding) -> dict[str, RequestedJob]:
         return self._jobs.get((run.dataset, run.method, str(run.seed)), {})
 
-    def ended(self, run: Standing) -> bool:
+    def ended(self, run: RunStanding) -> bool:
         """Whether all that was asked for of a run is there."""
         return all(job.state == "done" for job in self._of(run).values())
 
-    def recorded(self) -> Iterator[Standing]:
+    def recorded(self) -> Iterator[RunStanding]:
         """The runs that failed though their jobs went well, as these wrote down."""
         for run in self.asked:
             job = self._of(run).get(run.step)
             if run.stand == "failed" and job and job.state == "done":
                 yield run
 
-    def blamed(self, job: Job, by_log: bool) -> list[Standing]:
+    def blamed(self, job: RequestedJob, by_log: bool) -> list[RunStanding]:
         """The runs because of which a job failed; all it had not done if its log blames none."""
         step, seeds = seeds_of(job.rule) or ("", ())
         runs = [run for seed in seeds if (run := self._named.get((*job.wildcards, str(seed))))]
@@ -201,9 +202,9 @@ class _Runs:
         return [run for run in runs if by_log and run.step == step and run.reason] or runs
 
 
-def _at_fault(jobs: Sequence[Job], began: float) -> Iterator[tuple[Job, Failure]]:
+def _at_fault(jobs: Sequence[RequestedJob], began: float) -> Iterator[tuple[RequestedJob, Failure]]:
     """The jobs that failed; of a group, the one that its log names, or else that wrote last."""
-    groups: dict[str | int, list[Job]] = {}
+    groups: dict[str | int, list[RequestedJob]] = {}
     for number, job in enumerate(jobs):
         if job.state == "failed":
             groups.setdefault(job.group or number, []).append(job)
@@ -219,7 +220,7 @@ def _at_fault(jobs: Sequence[Job], began: float) -> Iterator[tuple[Job, Failure]
         yield job, _last_of(job, began)
 
 
-def _of_job(run: Standing, job: Failure) -> Failure:
+def _of_job(run: RunStanding, job: Failure) -> Failure:
     """The failure of a run because of its job's; the run's own log may say more."""
     if job.log is None or run.step != job.step:
         return job._replace(name=run.name)
@@ -227,7 +228,7 @@ def _of_job(run: Standing, job: Failure) -> Failure:
     return job._replace(name=run.name, reason=reason)
 
 
-def _last_of(job: Job, began: float) -> Failure:
+def _last_of(job: RequestedJob, began: float) -> Failure:
     """The failure of a job, by the logs of its last attempt."""
     own, kept = _own_log(job, began), _kept_log(job, began)
     reason = reason_in(own.lines) if own else ""
@@ -243,13 +244,13 @@ def _last_of(job: Job, began: float) -> Failure:
     )
 
 
-def _own_log(job: Job, began: float) -> Log | None:
+def _own_log(job: RequestedJob, began: float) -> Log | None:
     """A job's own log; Snakemake makes an empty one for a job that has none."""
     log = Log.read(job.log) if job.log else None
     return log if log and log.lines and log.changed >= began else None
 
 
-def _kept_log(job: Job, began: float) -> Log | None:
+def _kept_log(job: RequestedJob, began: float) -> Log | None:
     """The log that Slurm keeps of a job."""
     found = kept_of(job.rule, job.wildcards, job.group)
     return Log.read(found.path) if found and found.changed >= began else None

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 from typing import NamedTuple
 
-from workflow.status.runs import Standing
+from workflow.status.runs import RunStanding
 
 # What is left to train of these.
 OPEN = ("waiting", "running", "stopped")
 
 
-class Estimate(NamedTuple):
+class RemainingTraining(NamedTuple):
     """What is left of training; evaluation, tables and failed runs are not counted.
 
     Attributes:
@@ -19,8 +19,8 @@ class Estimate(NamedTuple):
         clock: seconds until the last of them ends, if as many train at a time as now; None if none
             does.
         at_once: how many train now.
-        known: of the (data set, method) that are left, how many have a run that tells; others count
-            as the mean of their data set, or of all.
+        known: the number of these (data set, method) with a run that tells; others count as the
+            mean of their data set, or of all.
         left: (data set, method) that are left.
     """
 
@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
     left: int
 
 
-def estimate(standings: Sequence[Standing]) -> Estimate:
+def estimate(standings: Sequence[RunStanding]) -> RemainingTraining:
     """Estimate the time left from the runs that have ended or are under way."""
     taken: dict[tuple[str, str], list[float]] = {}
     for run in standings:
@@ -43,9 +43,9 @@ def estimate(standings: Sequence[Standing]) -> Estimate:
     running = [run for run in todo if run.stand == "running"]
     known = len(pairs & set(means))
     if not means and any(run.left is None for run in todo):
-        return Estimate(None, None, len(running), known, len(pairs))
+        return RemainingTraining(None, None, len(running), known, len(pairs))
 
-    def seconds(run: Standing) -> float:
+    def seconds(run: RunStanding) -> float:
         if run.left is not None:
             return run.left
         of_dataset = [value for pair, value in means.items() if pair[0] == run.dataset]
@@ -55,10 +55,10 @@ def estimate(standings: Sequence[Standing]) -> Estimate:
     waiting = [seconds(run) for run in todo if run.stand != "running"]
     now = [seconds(run) for run in running]
     clock = _last_end(now, waiting) if now else None
-    return Estimate(sum(now) + sum(waiting), clock, len(running), known, len(pairs))
+    return RemainingTraining(sum(now) + sum(waiting), clock, len(running), known, len(pairs))
 
 
-def _whole(run: Standing) -> float | None:
+def _whole(run: RunStanding) -> float | None:
     """Seconds of a run's whole training, of one that has ended or tells what is left."""
     if run.stand in ("done", "trained"):
         return run.spent

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workflow.status.ending import Job
+from workflow.status.ending import RequestedJob
 
 
-def jobs_of(dag: Any, failed: Iterable[Any]) -> list[Job]:
+def jobs_of(dag: Any, failed: Iterable[Any]) -> list[RequestedJob]:
     """All jobs that were asked for; those of a group that failed stay in their order.
 
     Args:
@@ -23,7 +23,7 @@ def jobs_of(dag: Any, failed: Iterable[Any]) -> list[Job]:
         state = "done" if dag.noneedrun_finished(job) else "open"
         file = Path(job.log[0]) if job.log else None
         jobs.append(
-            Job(
+            RequestedJob(
                 job.rule.name,
                 tuple(job.wildcards),
                 file,

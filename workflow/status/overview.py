@@ -13,9 +13,9 @@ def overview(config: Config, now: float, young: float | None = None) -> Overview
     """Look at everything once.
 
     Args:
-        config: whose runs.
-        now: in seconds since 1970.
-        young: as for `standings`.
+        config: the configuration whose runs to look at.
+        now: the present time in seconds since 1970.
+        young: the same as for `standings`.
     """
     runs = standings(config, now, young)
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))

@@ -63,12 +63,12 @@ def task_of(config: Config, rule: str, wildcards: tuple[str, ...]) -> Task:
 
 
 @dataclass
-class Progress:
+class SnakemakeProgress:
     """The jobs of one run of Snakemake: those to do, under way and done; times in seconds.
 
     Attributes:
         tasks: job id -> job, of all that are to be done.
-        began: when the first of them could begin.
+        began: the time when the first of them could begin.
     """
 
     tasks: Mapping[int, Task]

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from workflow.config import cells, paths
 from workflow.config.model import Config
 from workflow.results.job_logs import Found, SlurmLogs, logs_in, newest_for
-from workflow.results.logs import Log, LogSummary, said_of, slurm_reason
+from workflow.results.logs import Log, LogSummary, slurm_reason, summarise_log
 from workflow.status.saved import SavedProgress, epochs_of, saved_progress, seconds_left
 
 Stand = Literal["waiting", "running", "stopped", "trained", "done", "failed"]
@@ -23,19 +23,19 @@ YOUNG_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStanding:
     """How one run stands.
 
     Attributes:
         step: what is under way or comes next: pretrain, train, evaluate or control.
         done: whole epochs of training; None for a run that has ended well.
-        epochs: of how many; None for a control.
+        epochs: the number of epochs to train; None for a control.
         spent: seconds of training so far.
         left: seconds of training left, of a run that trains; None where nothing tells.
-        jaccard: of the last validation.
+        jaccard: the Jaccard index of the last validation.
         saved: whether there is a state to go on from.
         reason: why it failed; empty if it did not.
-        log: of the last job of its step.
+        log: the log of the last job of its step.
         slurm_job: the id of that job, if it was in Slurm; None for a run that is done.
     """
 
@@ -64,7 +64,7 @@ class Standing:
         return asdict(self)
 
 
-class _Job(NamedTuple):
+class _LastJob(NamedTuple):
     """The last job of a run's step: its logs, and the seeds that it is for."""
 
     log: Log | None
@@ -88,16 +88,16 @@ class _Seen(NamedTuple):
     step: str
     trained: bool
     left: SavedProgress
-    job: _Job
-    said: LogSummary
+    job: _LastJob
+    summary: LogSummary
 
 
-def standings(config: Config, now: float, young: float | None = None) -> list[Standing]:
+def standings(config: Config, now: float, young: float | None = None) -> list[RunStanding]:
     """How every run of the tables and figures stands.
 
     Args:
-        config: whose runs.
-        now: in seconds since 1970.
+        config: the configuration whose runs to look at.
+        now: the present time in seconds since 1970.
         young: seconds without a sign of life after which a run no longer counts as running;
             by default a few minutes more than runs take to save their states.
     """
@@ -120,13 +120,13 @@ class _Pair:
         self.learns = config.methods[run.method].module is not None
         self.training = config.training_for(*run) if self.learns else None
 
-    def standings(self) -> Iterator[Standing]:
+    def standings(self) -> Iterator[RunStanding]:
         """One by one, in the order of seeds."""
-        ended: dict[int, Standing] = {}
+        ended: dict[int, RunStanding] = {}
         seen: list[_Seen] = []
         for seed in self.config.seeds:
             found = self._look(seed)
-            if isinstance(found, Standing):
+            if isinstance(found, RunStanding):
                 ended[seed] = found
             else:
                 seen.append(found)
@@ -134,7 +134,7 @@ class _Pair:
         for seed in self.config.seeds:
             yield ended.get(seed) or under_way[seed]
 
-    def _look(self, seed: int) -> Standing | _Seen:
+    def _look(self, seed: int) -> RunStanding | _Seen:
         """The standing of a run that has ended; what there is to see of any other."""
         record = _record(paths.run(self.config, *self.run, seed) / "run.json")
         counts = paths.evaluation(self.config, *self.run, seed) / "counts.parquet"
@@ -155,12 +155,12 @@ class _Pair:
         if record is not None:
             left = left._replace(changed=0.0)  # what training left is no sign of its evaluation
             if job.changed < record["changed"]:
-                job = _Job(None, None, ())  # of a training that has been done again since
+                job = _LastJob(None, None, ())  # of a training that has been done again since
         lines = job.log.lines if job.log else []
-        said = said_of(lines, " ".join(self.run), seed)
-        return _Seen(seed, step, record is not None, left, job, said)
+        summary = summarise_log(lines, " ".join(self.run), seed)
+        return _Seen(seed, step, record is not None, left, job, summary)
 
-    def _ended(self, seed: int, record: dict[str, Any], evaluated: bool) -> Standing | None:
+    def _ended(self, seed: int, record: dict[str, Any], evaluated: bool) -> RunStanding | None:
         """Done, or failed as its record or its evaluation says; None if neither."""
         if failure := record.get("failure"):
             return self._make(seed, "failed", "train", record, failure["message"])
@@ -169,18 +169,20 @@ class _Pair:
         if not self.learns:
             return self._make(seed, "done", "control", record)
         log = newest_for(self._logs_of("evaluate"), seed)
-        said = Log.read(log.path) if log else None
-        reason = said_of(said.lines, " ".join(self.run), seed).reason if said else ""
+        shown_log = Log.read(log.path) if log else None
+        reason = (
+            summarise_log(shown_log.lines, " ".join(self.run), seed).reason if shown_log else ""
+        )
         return self._make(seed, "failed" if reason else "done", "evaluate", record, reason)
 
     def _make(
         self, seed: int, stand: Stand, step: str, record: dict[str, Any], reason: str = ""
-    ) -> Standing:
+    ) -> RunStanding:
         """The standing of a run that has a record."""
         log = newest_for(self._logs_of(step), seed)
-        said = Log.read(log.path) if log and stand == "failed" else None
+        shown_log = Log.read(log.path) if log and stand == "failed" else None
         failed_at = (record.get("failure") or {}).get("epoch")
-        return Standing(
+        return RunStanding(
             *self.run,
             seed,
             stand,
@@ -191,7 +193,7 @@ class _Pair:
             jaccard=(record.get("best_validation") or {}).get("ji"),
             reason=reason,
             log=str(log.path) if log else None,
-            slurm_job=said.slurm_job if said else None,
+            slurm_job=shown_log.slurm_job if shown_log else None,
         )
 
     def _step(self, seed: int, trained: bool) -> str:
@@ -203,7 +205,7 @@ class _Pair:
         start = paths.all_pretraining(self.config, *self.run, [seed])
         return "train" if all(file.is_file() for file in start) else "pretrain"
 
-    def _job(self, step: str, seed: int) -> _Job:
+    def _job(self, step: str, seed: int) -> _LastJob:
         """The last job of a step that was for a seed."""
         own = newest_for(self._logs_of(step), seed)
         kept = newest_for(self._slurm.of(step, *self.run), seed)
@@ -212,7 +214,7 @@ class _Pair:
                 None  # Slurm's log of a job has all that the job's own has, so it is an older one
             )
         last = kept or own
-        return _Job(
+        return _LastJob(
             Log.read(own.path) if own else None,
             Log.read(kept.path) if kept else None,
             last.seeds if last else (),
@@ -224,15 +226,15 @@ class _Pair:
             self._logs[step] = logs_in(folder)
         return self._logs[step]
 
-    def _under_way(self, seen: _Seen, others: list[_Seen]) -> Standing:
+    def _under_way(self, seen: _Seen, others: list[_Seen]) -> RunStanding:
         """The standing of a run that is not done."""
-        reason = seen.said.reason
-        if not reason and seen.job.slurm and not seen.said.stopped:
+        reason = seen.summary.reason
+        if not reason and seen.job.slurm and not seen.summary.stopped:
             reason = slurm_reason(seen.job.slurm.lines)
         state, stand = seen.left.state, "waiting"
         if reason:
             stand = "failed"
-        elif not seen.said.stopped and self._alive(seen, others) and self._in_turn(seen, others):
+        elif not seen.summary.stopped and self._alive(seen, others) and self._in_turn(seen, others):
             stand = "running"
         elif seen.trained:
             stand = "trained"
@@ -240,7 +242,7 @@ class _Pair:
             stand = "stopped"
         log = seen.job.log or seen.job.slurm
         done, epochs, left = self._progress(seen)
-        return Standing(
+        return RunStanding(
             *self.run,
             seen.seed,
             stand,
@@ -264,7 +266,7 @@ class _Pair:
     def _in_turn(self, seen: _Seen, others: list[_Seen]) -> bool:
         """Whether a job works on this run, or did so last, and not on another of its seeds."""
         of_job = [one for one in others if one.seed in seen.job.seeds]
-        begun = [one.seed for one in of_job if one.said.begun or self._young(one.left.changed)]
+        begun = [one.seed for one in of_job if one.summary.begun or self._young(one.left.changed)]
         turns = begun or [one.seed for one in of_job[:1]]
         return seen.seed in turns or self._young(seen.left.changed)
 
@@ -275,7 +277,7 @@ class _Pair:
         """Whole epochs, of how many, and the seconds left now, of a run of training."""
         if self.training is None:
             return 0, None, None
-        state, line, log = seen.left.state, seen.said.line, seen.job.log
+        state, line, log = seen.left.state, seen.summary.line, seen.job.log
         if seen.trained:
             return self.training.epochs, self.training.epochs, None
         epochs, done, left, at = self.training.epochs, 0, None, self.now
@@ -284,7 +286,7 @@ class _Pair:
             epochs = epochs_of(self.training, state.per_epoch) if state.per_epoch else epochs
         if line and log:
             epochs, done = line.epochs, max(done, line.done)
-            if left is None or (seen.said.last and log.changed > at):
+            if left is None or (seen.summary.last and log.changed > at):
                 left, at = line.left, log.changed
         return done, epochs, left and max(0.0, left - (self.now - at))
 

@@ -19,13 +19,13 @@ class State(NamedTuple):
     """How far a run has come.
 
     Attributes:
-        changed: when the state was saved, in seconds since 1970.
+        changed: the time when the state was saved, in seconds since 1970.
         done: whole epochs.
-        steps: of all epochs.
+        steps: the steps of all epochs.
         step: steps done.
         spent: seconds of training.
         per_epoch: steps of an epoch; None before the first has ended.
-        jaccard: of the last validation; None where there is none.
+        jaccard: the Jaccard index of the last validation; None where there is none.
     """
 
     changed: float
@@ -40,8 +40,9 @@ class SavedProgress(NamedTuple):
     """What a run has left behind that Snakemake does not know of.
 
     Attributes:
-        changed: when anything of it was written last, in seconds since 1970; 0 if there is nothing.
-        state: of training, the last that was saved.
+        changed: the time when anything of it was written last, in seconds since 1970; 0 if nothing
+            is there.
+        state: the state of training that was saved last.
         record: what run.json will say, of a run whose job trains other seeds still.
     """
 

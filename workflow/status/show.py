@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from workflow.base.wording import two_units
 from workflow.config.model import Config
-from workflow.status.estimate import Estimate
-from workflow.status.runs import Stand, Standing
+from workflow.status.estimate import RemainingTraining
+from workflow.status.runs import RunStanding, Stand
 from workflow.status.steps import DataStanding, Made
 
 WIDTH = 100
@@ -46,8 +46,8 @@ class Overview:
     config: Config
     at: str
     data: list[DataStanding]
-    runs: list[Standing]
-    estimate: Estimate
+    runs: list[RunStanding]
+    estimate: RemainingTraining
     made: Made
 
     def as_json(self) -> dict[str, Any]:
@@ -83,17 +83,17 @@ def paragraph(text: str, indent: int = 4) -> list[str]:
     return wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
 
 
-def counts(runs: Iterable[Standing]) -> dict[Stand, int]:
+def counts(runs: Iterable[RunStanding]) -> dict[Stand, int]:
     """How many runs stand how."""
     found = Counter(run.stand for run in runs)
     return {stand: found[stand] for stand in get_args(Stand)}
 
 
-def matrix(runs: Sequence[Standing], seeds: Sequence[int]) -> str:
+def matrix(runs: Sequence[RunStanding], seeds: Sequence[int]) -> str:
     """A line per method and a column per data set: a sign per seed, or counts of many seeds."""
     datasets = list(dict.fromkeys(run.dataset for run in runs))
     methods = list(dict.fromkeys(run.method for run in runs))
-    cells: dict[tuple[str, str], list[Standing]] = {}
+    cells: dict[tuple[str, str], list[RunStanding]] = {}
     for run in runs:
         cells.setdefault((run.method, run.dataset), []).append(run)
     text = {pair: _cell(of_pair) for pair, of_pair in cells.items()}
@@ -118,7 +118,7 @@ def _time(seconds: float) -> str:
     return two_units(seconds, 60)  # nothing is known to the second
 
 
-def _cell(runs: Sequence[Standing]) -> str:
+def _cell(runs: Sequence[RunStanding]) -> str:
     if len(runs) <= MOST_SIGNS:
         return "".join(SIGNS[run.stand] for run in runs)
     found = counts(runs)
@@ -135,12 +135,12 @@ def _data_line(data: DataStanding) -> str:
     return "\n".join([f"{line}, which failed", *paragraph(data.reason), f"    {data.log}"])
 
 
-def _totals(runs: Sequence[Standing]) -> str:
+def _totals(runs: Sequence[RunStanding]) -> str:
     found = [f"{number} {stand}" for stand, number in counts(runs).items() if number]
     return f"{len(runs)} runs: {', '.join(found)}"
 
 
-def _estimate(estimate: Estimate, runs: Sequence[Standing]) -> str:
+def _estimate(estimate: RemainingTraining, runs: Sequence[RunStanding]) -> str:
     if not estimate.left:
         return "Nothing is left to train." if runs else ""
     if estimate.work is None:
@@ -164,7 +164,7 @@ def _made(made: Made) -> str:
     )
 
 
-def _listed(stand: Stand, runs: Sequence[Standing], line: Callable[[Standing], str]) -> str:
+def _listed(stand: Stand, runs: Sequence[RunStanding], line: Callable[[RunStanding], str]) -> str:
     chosen = [run for run in runs if run.stand == stand]
     lines = [f"  {line(run)}" for run in chosen[:MOST_LISTED]]
     if len(chosen) > MOST_LISTED:
@@ -172,34 +172,34 @@ def _listed(stand: Stand, runs: Sequence[Standing], line: Callable[[Standing], s
     return "\n".join([f"{stand.capitalize()}:", *lines]) if chosen else ""
 
 
-def _running(run: Standing) -> str:
+def _running(run: RunStanding) -> str:
     if run.step != "train":
         return f"{run.name}: {run.step}" + _job(run)
     # The epoch under way; before the first, data are loaded and networks compiled.
-    said = f"epoch {_epoch(run)}/{run.epochs}"
+    state = f"epoch {_epoch(run)}/{run.epochs}"
     if run.jaccard is not None:
-        said += f", JI {run.jaccard:.3f}"
+        state += f", JI {run.jaccard:.3f}"
     left = ", time left not known yet" if run.left is None else f", {_time(run.left)} left"
-    return f"{run.name}: {said}{left}{_job(run)}"
+    return f"{run.name}: {state}{left}{_job(run)}"
 
 
-def _stopped(run: Standing) -> str:
+def _stopped(run: RunStanding) -> str:
     if run.saved:
         return f"{run.name}: at epoch {_epoch(run)}/{run.epochs}, its state is saved"
     return f"{run.name}: nothing is saved, it starts anew ({run.log})"
 
 
-def _epoch(run: Standing) -> int:
+def _epoch(run: RunStanding) -> int:
     return min((run.done or 0) + 1, run.epochs or 1)
 
 
-def _job(run: Standing) -> str:
+def _job(run: RunStanding) -> str:
     return f", Slurm job {run.slurm_job}" if run.slurm_job else ""
 
 
-def _failed(runs: Sequence[Standing]) -> str:
+def _failed(runs: Sequence[RunStanding]) -> str:
     """The runs that failed, those of one reason together."""
-    reasons, lines = dict[str, list[Standing]](), list[str]()
+    reasons, lines = dict[str, list[RunStanding]](), list[str]()
     for run in runs:
         if run.stand == "failed":
             reasons.setdefault(run.reason, []).append(run)

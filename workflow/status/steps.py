@@ -15,7 +15,7 @@ class DataStanding(NamedTuple):
     Attributes:
         step: the first step whose output is missing; None if all are there.
         reason: why that step failed the last time; empty if it did not.
-        log: of that step, if it has one.
+        log: the log of that step, if it has one.
     """
 
     dataset: str

@@ -23,7 +23,7 @@ from workflow.base.wording import duration
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.results.logs import Log
-from workflow.status.progress import Progress, Task
+from workflow.status.progress import SnakemakeProgress, Task
 
 # What Snakemake says of every job and of itself; the display says it in its own way or not at all.
 NOISE = {
@@ -57,7 +57,7 @@ class Display:
     """Prints the lines of finished runs, and in a terminal what is under way.
 
     Args:
-        stream: where to.
+        stream: the stream to write to.
         describe: what there is to say of a finished run of a seed, such as `Cirrus · UNet++`.
         name: how a job under way is called.
         live: whether the last line is drawn again and again.
@@ -74,14 +74,14 @@ class Display:
     ) -> None:
         self._stream, self._describe, self._name = stream, describe, name
         self._live, self._clock = live, clock
-        self._progress: Progress | None = None
+        self._progress: SnakemakeProgress | None = None
         self._lock = threading.RLock()
         self._drawn = False
         self._ended = threading.Event()
 
     def begin(self, tasks: Mapping[int, Task]) -> None:
         """Start to count: these are the jobs to be done, by their ids."""
-        self._progress = Progress(tasks, self._clock())
+        self._progress = SnakemakeProgress(tasks, self._clock())
         if self._live:
             threading.Thread(target=self._draw_again, daemon=True).start()
 
@@ -111,7 +111,7 @@ class Display:
             if task is not None:
                 self._tell(task, progress)
 
-    def _tell(self, task: Task, progress: Progress) -> None:
+    def _tell(self, task: Task, progress: SnakemakeProgress) -> None:
         done = progress.runs_done - len(task.runs)
         for seed in task.runs:
             done += 1
@@ -140,7 +140,7 @@ class Display:
             self._drawn = True
 
 
-def head(progress: Progress, now: float, done: int) -> str:
+def head(progress: SnakemakeProgress, now: float, done: int) -> str:
     """`[ 66/120, 55 %, 4 min left]`."""
     total, left = str(progress.runs), progress.seconds_left(now)
     share = int(100 * progress.share(now))

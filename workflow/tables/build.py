@@ -33,7 +33,7 @@ class Column(NamedTuple):
     """One column of a table: what its cells hold, and what stands above them.
 
     Attributes:
-        number: of its metric among those of the table's definition.
+        number: the number of its metric among those of the table's definition.
         span: title above the column and its neighbours.
     """
 
@@ -53,7 +53,8 @@ def build_table(
     Args:
         config: the resolved configuration.
         key: the table's key there (II, III, ...).
-        results: of the table's runs at least; without ratios there are no intervals and no tests.
+        results: results that include those of the table's runs; without ratios there are no
+            intervals and no tests.
         published: the printed numbers, from `printed.printed_results()`.
 
     Returns:
@@ -116,7 +117,7 @@ def fill(
         config: the resolved configuration.
         key: the table's key there.
         columns: what its cells hold.
-        values: of all its cells that have one.
+        values: the values of all its cells that have one.
         published: the printed numbers.
         below: (run, task) -> why its numbers say nothing; None where that is not asked.
 

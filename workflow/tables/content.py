@@ -56,8 +56,8 @@ class ComparedSet:
 
     Attributes:
         heading: what stands above and left of them: group, data set, column group.
-        title: of their column.
-        rows: where they are.
+        title: the title of their column.
+        rows: the rows in which they stand.
         resolvable: whether the tests tell any two of them apart; None where there is no test.
         told_apart: the pairs of methods, (better, worse), that the tests tell apart.
     """
@@ -77,8 +77,8 @@ class ReportTable:
     Attributes:
         sets: what is compared with each other; none where nothing is marked.
         notes: what is to be said of this table alone, below it.
-        level: of its intervals; its tests are at 1 - level.
-        power: of its tests at the smallest detectable difference.
+        level: the level of its intervals; its tests are at 1 - level.
+        power: the power of its tests at the smallest detectable difference.
         comparable: whether this run's numbers may be set against the printed ones.
     """
 

@@ -167,7 +167,7 @@ def _standings(table: ReportTable) -> list[str]:
     """As many floats as the standings fill pages; a block stays whole."""
     headings, lines = standings.headings(table), []
     head = _line(["Method", *map(_stacked, headings)])
-    pages: list[list[standings.Block]] = []
+    pages: list[list[standings.StandingsBlock]] = []
     left = 0
     for block in standings.blocks(table):
         needed = len(block.lines) + 2

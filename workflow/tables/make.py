@@ -32,7 +32,7 @@ def make_table(config: Config, key: str, results: Results | None = None) -> None
     Args:
         config: the resolved configuration.
         key: the table's key there.
-        results: of the table's runs at least; None reads them.
+        results: results that include those of the table's runs; None reads them.
 
     Raises:
         ConfigError: there is no such table, or nothing of it is left under `select`.

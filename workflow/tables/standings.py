@@ -6,7 +6,7 @@ prints it.
 
 from typing import NamedTuple
 
-from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
+from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, MeanEstimate
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import ComparedSet, ReportTable
 from workflow.tables.text import NO_DIFFERENCES, places_of, show, signed
@@ -15,18 +15,18 @@ from workflow.tables.text import NO_DIFFERENCES, places_of, show, signed
 NOTHING_DETECTABLE = "none"
 
 
-class Line(NamedTuple):
+class StandingsLine(NamedTuple):
     """A method's standing, a text for each of `headings`."""
 
     title: str
     texts: tuple[str, ...]
 
 
-class Block(NamedTuple):
+class StandingsBlock(NamedTuple):
     """The methods of a compared set, the best first; the title says if no two of them differ."""
 
     title: str
-    lines: list[Line]
+    lines: list[StandingsLine]
 
 
 def headings(table: ReportTable) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def headings(table: ReportTable) -> tuple[str, ...]:
     return (*own, *tests, *(("Paper", "Verdict") if _printed(table) else ()))
 
 
-def blocks(table: ReportTable) -> list[Block]:
+def blocks(table: ReportTable) -> list[StandingsBlock]:
     """The standings of each set that was tested."""
     return [_block(table, one) for one in table.sets if one.resolvable is not None]
 
@@ -69,7 +69,7 @@ def _power(table: ReportTable) -> str:
     return f"{100 * table.power:.3g} % power"
 
 
-def _block(table: ReportTable, one: ComparedSet) -> Block:
+def _block(table: ReportTable, one: ComparedSet) -> StandingsBlock:
     cells = {row: table.rows[row].cells[one.column] for row in one.rows}
     standing = {
         row: cell
@@ -81,7 +81,9 @@ def _block(table: ReportTable, one: ComparedSet) -> Block:
     title = ", ".join(filter(None, (one.heading, one.title, groups)))
     if not one.resolvable:
         title += f": {NO_DIFFERENCES}"
-    return Block(title, [Line(table.rows[i].title, _texts(table, standing[i])) for i in order])
+    return StandingsBlock(
+        title, [StandingsLine(table.rows[i].title, _texts(table, standing[i])) for i in order]
+    )
 
 
 def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ def probability(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _between(found: Estimate | Difference | None, places: int, signs: bool = False) -> str:
+def _between(found: MeanEstimate | Difference | None, places: int, signs: bool = False) -> str:
     if found is None or found.low is None or found.high is None:
         return ""
     if not found.estimable:

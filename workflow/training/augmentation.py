@@ -15,7 +15,7 @@ def draw_motions(
     """Draw a rotation and flips for each of some images.
 
     Args:
-        count: of images.
+        count: the number of images.
         shape: their height and width.
         augmentation: largest angle in degrees, and the probabilities of the two flips.
         generator: a CPU generator, so that every device gets the same numbers.
@@ -44,7 +44,7 @@ def augment(images: Tensor, masks: Tensor, motions: Tensor, scale: float) -> tup
     Args:
         images: uint8 `[B, C, H, W]`, C is 1 or 3.
         masks: uint8 `[B, H, W]`.
-        motions: of each image, `[B, 2, 3]`, as `draw_motions` gives them.
+        motions: the motion of each image, `[B, 2, 3]`, as `draw_motions` gives them.
         scale: what a pixel is divided by.
 
     Returns:

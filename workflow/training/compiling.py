@@ -37,7 +37,7 @@ def compiled(model: nn.Module, training: Training, device: torch.device) -> Forw
     Args:
         model: the network, on its device.
         training: the run's protocol; `training.compile` decides.
-        device: where it computes; `auto` compiles on a GPU.
+        device: the device that it computes on; `auto` compiles on a GPU.
 
     Raises:
         ConfigError: `training.compile` is on, and there is no compiler here.

@@ -14,10 +14,11 @@ class Divergence:
     """Where a run stopped being finite.
 
     Attributes:
-        epoch, step: from 1; the step whose gradients or loss were not finite.
-        loss: of that step (or of the validation after it); None where it is not finite.
-        learning_rate: of that step.
-        tensors: whose gradients were not finite; `loss` and `validation loss` stand for those.
+        epoch, step: the step, counted from 1, whose gradients or loss were not finite.
+        loss: the loss of that step (or of the validation after it); None where it is not finite.
+        learning_rate: the learning rate of that step.
+        tensors: tensors whose gradients were not finite; `loss` and `validation loss` stand for
+            those.
     """
 
     epoch: int
@@ -55,8 +56,8 @@ class Watch:
     """Remembers the first step that was not finite, and keeps it and later ones from moving.
 
     Args:
-        parameters: of the network, by name.
-        device: where they are.
+        parameters: the parameters of the network, by name.
+        device: the device that they are on.
         waits: whether every step waits for the answer. On a CPU that costs nothing, and an
             optimiser that knows no `found_inf` needs it.
 
@@ -89,7 +90,8 @@ class Watch:
         """Look at the loss and the gradients of this step.
 
         Args:
-            parameters: in the order that the watch was made with; some may have no gradient.
+            parameters: the parameters in the order that the watch was made with; some may have no
+                gradient.
 
         Returns:
             Whether the optimiser must not move: always False where the answer is not waited for.

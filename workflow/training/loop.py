@@ -27,7 +27,7 @@ from workflow.training.divergence import Divergence, TrainingDiverged, Watch
 from workflow.training.losses import class_weights, combined_loss
 from workflow.training.optimisers import make_stepper, takes_verdict
 from workflow.training.profiling import Profile, no_profile
-from workflow.training.progress import BEST, Epoch, Progress
+from workflow.training.progress import BEST, Epoch, RunProgress
 from workflow.training.schedule import learning_rate
 from workflow.training.state.saved import Keeper, Snapshot
 from workflow.training.state.snapshots import (
@@ -120,7 +120,7 @@ class Trainer:
         if training.max_steps is not None:
             self.steps = min(self.steps, training.max_steps)
         self.epochs = math.ceil(self.steps / self.batches)
-        self.progress = Progress(torch.zeros(3, device=self.device))
+        self.progress = RunProgress(torch.zeros(3, device=self.device))
         self.keeper: Keeper | None = None
         self._start = self._epoch_start = time.perf_counter()
 
@@ -194,7 +194,7 @@ class Trainer:
         for number, optimizer in enumerate(self.stepper.optimizers):
             restore_optimizer(f"optimizer{number}", optimizer, state.tensors)
         restore_random_state(state.tensors, self.device)
-        self.progress = Progress.restored(state, self.progress.losses)
+        self.progress = RunProgress.restored(state, self.progress.losses)
 
     def _epoch(self) -> Epoch:
         """Train on each image once (or until the last step), then validate."""

@@ -21,7 +21,7 @@ class Stepper(ABC):
 
     Attributes:
         one_backward: whether each forward pass has one backward pass.
-        optimizers: whose state is the state of this.
+        optimizers: the optimisers whose state is the state of this.
         watch: looks at every gradient; None does not.
     """
 

@@ -20,8 +20,8 @@ def state_folder(
         config: the resolved configuration.
         dataset: key of the data set, which is prepared.
         method: key of the method.
-        seed: of the run.
-        fingerprint: of protocol and code: of the run, or of its pretraining.
+        seed: the seed of the run.
+        fingerprint: the fingerprint of protocol and code: of the run, or of its pretraining.
     """
     training, lock = config.training_for(dataset, method), Path("uv.lock")
     device = choose_device(training)

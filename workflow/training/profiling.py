@@ -40,9 +40,9 @@ class Profile:
     """Times the phases of some steps of a run and traces a few others.
 
     Args:
-        folder: where to write.
-        device: where the run computes; phases are timed there if it is a GPU, which does not
-            have to stop for it.
+        folder: the folder to write to.
+        device: the device that the run computes on; phases are timed there if it is a GPU, which
+            does not have to stop for it.
     """
 
     def __init__(self, folder: Path, device: torch.device | None = None) -> None:

@@ -36,19 +36,19 @@ class Resumption(NamedTuple):
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """What a run has done.
 
     Attributes:
         losses: sums over the images of the epoch under way: the loss and its two parts, `[3]`.
         step: steps done since the run began.
-        images: of the epoch under way.
+        images: the images of the epoch under way.
         seconds: spent on the epoch under way by processes that were interrupted.
         spent: seconds of training in all, up to the start of this process.
-        saving: of these, what saving states took.
+        saving: the seconds of these that saving states took.
         history: a line for each whole epoch.
         best: the line of the checkpoint that validates best.
-        weights: of that checkpoint, in memory.
+        weights: the weights of that checkpoint, in memory.
         resumed: each time the run was taken up again.
     """
 

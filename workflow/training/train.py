@@ -67,7 +67,7 @@ def train_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
 def _train(config: Config, dataset: str, method: str, folders: dict[str, Path]) -> None:
     """Train seeds one after the other in this process."""
     with Interruption() as interruption, computing(config.training_for(dataset, method)):
-        _Job(config, dataset, method, interruption).train(folders)
+        _TrainingJob(config, dataset, method, interruption).train(folders)
 
 
 def _train_alone(
@@ -77,7 +77,7 @@ def _train_alone(
     _train(config, dataset, method, {seed: folders[seed]})
 
 
-class _Job:
+class _TrainingJob:
     """Trains seeds of one (data set, method) one after the other, on the same data."""
 
     def __init__(
@@ -130,7 +130,7 @@ class _Job:
             folder / state.NAME, self.training.save_seconds, lambda: self.interruption.asked
         )
         try:
-            trained = trainer.run(_Progress(self._name(seed)), keeper)
+            trained = trainer.run(_EpochProgress(self._name(seed)), keeper)
             weights, facts = trained.weights, _chosen(trained)
         except TrainingDiverged as error:
             keeper.wait()
@@ -252,7 +252,7 @@ class _Network:
         return network
 
 
-class _Progress:
+class _EpochProgress:
     """Prints an epoch's losses and the time that is left, now and then."""
 
     def __init__(self, run: str) -> None:

@@ -11,16 +11,16 @@ from workflow.training.augmentation import draw_motions
 from workflow.training.loop import Splits, Trainer
 
 
-class Trial:
+class StepTrial:
     """One run that can take the same step again and again; within `device.computing`.
 
     Args:
-        config: whose image size, lesions and labels to take.
+        config: the configuration whose image size, lesions and labels to take.
         dataset, method: what to train.
         training: how; the configuration's own, or a change of it.
 
     Attributes:
-        trainer: with a freshly drawn network.
+        trainer: a trainer with a freshly drawn network.
         images: random ones, a batch at least.
     """
 

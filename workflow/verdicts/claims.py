@@ -30,7 +30,7 @@ from workflow.audit.claims import Claim, Comparison
 from workflow.audit.rounding import printed
 from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
-from workflow.metrics.intervals import Design, Difference, Estimate, differences
+from workflow.metrics.intervals import Design, Difference, MeanEstimate, differences
 from workflow.metrics.statistics import Verdict, verdict
 from workflow.results.missing import missing_of
 from workflow.results.printed import printed_results
@@ -54,20 +54,20 @@ class ComparisonVerdict:
     Attributes:
         comparison: what is compared.
         left: the method with the highest mean of the left side; None where none has one.
-        right: of the right side, likewise; None also for a claim that states a value.
+        right: the same of the right side; None also for a claim that states a value.
         measured: left minus right, or for a claim that states a value, left; None where not both
             are there.
         beaten: how many methods of the right side `left` beats.
         of: how many there are.
-        verdict: on this comparison.
-        stated: of a claim that states a margin, how `measured` stands to it; None for others.
+        verdict: the verdict on this comparison.
+        stated: the verdict on `measured` by a margin that the claim states; None for other claims.
         remark: which runs are missing, and why.
     """
 
     comparison: Comparison
     left: str | None
     right: str | None
-    measured: Difference | Estimate | None
+    measured: Difference | MeanEstimate | None
     beaten: int
     of: int
     verdict: ClaimWord
@@ -80,7 +80,7 @@ class ClaimVerdict:
     """A claim of the text.
 
     Attributes:
-        verdict: by this run's results.
+        verdict: the verdict by this run's results.
         audit: what the printed cells say of it: agrees, contradicted or unchecked.
         comparisons: those whose left side has a method in this configuration's tables.
     """
@@ -99,8 +99,8 @@ def claim_verdicts(
 
     Args:
         config: the resolved configuration.
-        results: of its runs.
-        claims: of the paper.
+        results: the results of its runs.
+        claims: the claims of the paper.
         audit: id of each claim -> what the audit of the printed cells says of it.
     """
     cells = [cell for table in made_tables(config) for cell in table_cells(config, table)]
@@ -226,9 +226,9 @@ def beaten(
 
     Args:
         pairs: (method, other) -> their difference, times `sign`.
-        method: that may be better.
-        others: that it is compared with.
-        level: of each test.
+        method: the method that may be better.
+        others: the methods that it is compared with.
+        level: the level of each test.
         sign: -1 where `pairs` has the others minus the method.
     """
     tested = (found for other in others if (found := pairs.get((method, other))) is not None)
@@ -257,7 +257,7 @@ def _best(results: Results, comparison: Comparison, side: Sequence[str]) -> str 
 
 
 def _against(
-    measured: Difference | Estimate | None, comparison: Comparison, design: Design
+    measured: Difference | MeanEstimate | None, comparison: Comparison, design: Design
 ) -> Verdict:
     """How this run's number stands to the one that a claim states."""
     number = printed(comparison.stated or "")

@@ -15,7 +15,7 @@ from workflow.metrics.intervals import Difference
 from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
 from workflow.verdicts.judge import Verdicts
 from workflow.verdicts.rankings import RankingVerdict
-from workflow.verdicts.sheets import Sheet, sheets
+from workflow.verdicts.sheets import VerdictSheet, sheets
 from workflow.verdicts.values import DEMO, ValueVerdict
 
 V = TypeVar("V")
@@ -116,7 +116,7 @@ def _of_claim(found: ClaimVerdict) -> Iterator[dict[str, object]]:
         yield {**claim, "remark": found.remark}
 
 
-def _markdown(verdicts: Verdicts, sheet: Sheet) -> str:
+def _markdown(verdicts: Verdicts, sheet: VerdictSheet) -> str:
     counted = ", ".join(f"{word} {count}" for word, count in sheet.counts.items()) or "none"
     parts = [_face(verdicts, sheet.title) + f"**{counted}.**\n"]
     parts += [f"{escaped(line)}\n" for line in sheet.meaning]

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from workflow.audit.engine import Report, audit
+from workflow.audit.engine import AuditReport, audit
 from workflow.audit.paper import Paper, published_paper
 from workflow.config.cells import made_tables, table_runs
 from workflow.config.model import Config
@@ -23,19 +23,19 @@ class Verdicts:
     """All that is said of the paper.
 
     Attributes:
-        values: of printed numbers, table by table.
-        claims: of the text's claims, in its order.
-        rankings: of printed rankings, table by table.
-        audit: of the printed tables by themselves; it looks at no result of this run.
+        values: the verdicts on printed numbers, table by table.
+        claims: the verdicts on the text's claims, in its order.
+        rankings: the verdicts on printed rankings, table by table.
+        audit: the audit of the printed tables by themselves; it looks at no result of this run.
         notices: the warnings that hold for the runs behind the verdicts.
-        level: of the intervals.
-        margin: of equivalence, in points.
+        level: the level of the intervals.
+        margin: the margin of equivalence, in points.
     """
 
     values: tuple[ValueVerdict, ...]
     claims: tuple[ClaimVerdict, ...]
     rankings: tuple[RankingVerdict, ...]
-    audit: Report
+    audit: AuditReport
     notices: tuple[str, ...]
     preset: str
     level: float
@@ -49,7 +49,7 @@ class Verdicts:
 
 
 @cache
-def audited_paper() -> tuple[Paper, Report]:
+def audited_paper() -> tuple[Paper, AuditReport]:
     """The paper and its audit, which no result changes."""
     paper = published_paper()
     return paper, audit(paper)

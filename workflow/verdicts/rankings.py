@@ -27,7 +27,7 @@ ALL_EQUAL = "all numbers of one order are equal"
 
 
 @dataclass(frozen=True)
-class Block:
+class RankingBlock:
     """The rows of a column that are compared: a data set and metric, and the group in which.
 
     Attributes:
@@ -49,12 +49,12 @@ class RankingVerdict:
     Attributes:
         printed: the block's methods in the printed order, the best first.
         measured: those with a result, in this run's order.
-        agreement: of the two; None where there is none, and on phantom data.
+        agreement: the agreement of the two; None where there is none, and on phantom data.
         verdict: whether the printed ranking survives.
         remark: which methods are missing, and why.
     """
 
-    block: Block
+    block: RankingBlock
     printed: tuple[str, ...]
     measured: tuple[str, ...]
     agreement: Agreement | None
@@ -70,18 +70,18 @@ def ranking_verdicts(config: Config, results: Results) -> Iterator[RankingVerdic
                 yield _verdict(config, results, block, numbers)
 
 
-def _blocks(config: Config, table: str) -> dict[Block, dict[str, float]]:
+def _blocks(config: Config, table: str) -> dict[RankingBlock, dict[str, float]]:
     """The blocks of a table: method -> printed number, of the methods that are run."""
     definition, published = config.tables[table], printed_results()
     rows = table_rows(config, table)
-    blocks: dict[Block, dict[str, float]] = {}
+    blocks: dict[RankingBlock, dict[str, float]] = {}
     for cell in table_cells(config, table):
         printed = published.get(PrintedKey(table, cell.dataset, cell.method, cell.metric))
         if printed is not None:
             row = rows[cell.row]
             group = row.group or "" if "group" in definition.compare_within else ""
             column = _column_title(definition, cell.column)
-            block = Block(table, column, group, cell.dataset, cell.metric)
+            block = RankingBlock(table, column, group, cell.dataset, cell.metric)
             blocks.setdefault(block, {})[cell.method] = float(printed)
     return blocks
 
@@ -92,7 +92,7 @@ def _column_title(definition: Table, column: int) -> str:
 
 
 def _verdict(
-    config: Config, results: Results, block: Block, numbers: Mapping[str, float]
+    config: Config, results: Results, block: RankingBlock, numbers: Mapping[str, float]
 ) -> RankingVerdict:
     runs = {method: Run(block.dataset, method) for method in numbers}
     column: dict[str, Ratios | None] = {

@@ -8,13 +8,13 @@ from workflow.base.wording import table_name
 from workflow.config.cells import Run
 from workflow.config.metrics import title_of
 from workflow.config.model import Config
-from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
+from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, MeanEstimate
 from workflow.results.missing import method_title
 from workflow.results.printed import printed_results
 from workflow.tables.text import MINUS, signed
 from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
 from workflow.verdicts.judge import Verdicts
-from workflow.verdicts.rankings import Block, RankingVerdict
+from workflow.verdicts.rankings import RankingBlock, RankingVerdict
 from workflow.verdicts.values import DEMO, ValueVerdict
 
 # The verdicts of each kind, the most favourable to the paper first.
@@ -29,7 +29,7 @@ ORDER = {
 PROSE = {"Claim", "Comparisons", "The paper's order", "This run's order", "Remark"}
 
 
-class Line(NamedTuple):
+class SheetLine(NamedTuple):
     """A row: in each cell, lines of text; and the run that its numbers come from, if it is one."""
 
     cells: tuple[tuple[str, ...], ...]
@@ -41,10 +41,10 @@ class Group(NamedTuple):
     """Rows under a heading."""
 
     heading: str
-    lines: list[Line]
+    lines: list[SheetLine]
 
 
-class Sheet(NamedTuple):
+class VerdictSheet(NamedTuple):
     """The verdicts of one kind.
 
     Attributes:
@@ -62,7 +62,7 @@ class Sheet(NamedTuple):
     groups: list[Group]
 
 
-def sheets(config: Config, verdicts: Verdicts) -> list[Sheet]:
+def sheets(config: Config, verdicts: Verdicts) -> list[VerdictSheet]:
     """Values, claims and rankings."""
     words = _Words(config)
     level, margin = f"{100 * verdicts.level:g} %", f"{verdicts.margin:g}"
@@ -126,13 +126,13 @@ def _sheet(
     meaning: tuple[str, ...],
     columns: tuple[str, ...],
     groups: list[Group],
-) -> Sheet:
+) -> VerdictSheet:
     found = verdicts.counts[name]
     counts = {word: found[word] for word in ORDER[name] if word in found}
-    return Sheet(name, title, counts, meaning, columns, groups)
+    return VerdictSheet(name, title, counts, meaning, columns, groups)
 
 
-def _grouped(lines: Iterable[tuple[str, Line]]) -> list[Group]:
+def _grouped(lines: Iterable[tuple[str, SheetLine]]) -> list[Group]:
     return [
         Group(heading, [line for _, line in members])
         for heading, members in groupby(lines, key=lambda item: item[0])
@@ -145,7 +145,7 @@ class _Words:
     def __init__(self, config: Config) -> None:
         self.config, self.places = config, config.statistics.decimals
 
-    def value(self, found: ValueVerdict) -> Line:
+    def value(self, found: ValueVerdict) -> SheetLine:
         estimate = found.estimate
         mean = "-" if estimate is None else f"{estimate.value:.{self.places}f}"
         if estimate is not None and estimate.n < found.expected:
@@ -161,9 +161,9 @@ class _Words:
             found.verdict,
             found.remark,
         )
-        return Line(tuple((cell,) for cell in cells), found.verdict, found.run)
+        return SheetLine(tuple((cell,) for cell in cells), found.verdict, found.run)
 
-    def claim(self, found: ClaimVerdict) -> Line:
+    def claim(self, found: ClaimVerdict) -> SheetLine:
         remarks = {one.remark: None for one in found.comparisons if one.remark}
         cells = (
             (found.claim.says,),
@@ -172,7 +172,7 @@ class _Words:
             tuple(self.comparison(one) for one in found.comparisons) or ("-",),
             tuple(remarks) or (found.remark,),
         )
-        return Line(cells, found.verdict)
+        return SheetLine(cells, found.verdict)
 
     def comparison(self, found: ComparisonVerdict) -> str:
         what = found.comparison
@@ -195,7 +195,7 @@ class _Words:
                 text += f": {found.stated}"
         return text
 
-    def ranking(self, found: RankingVerdict) -> Line:
+    def ranking(self, found: RankingVerdict) -> SheetLine:
         agreement = found.agreement
         cells = (
             self.block(found.block),
@@ -207,9 +207,9 @@ class _Words:
             self.order(found.measured),
             found.remark,
         )
-        return Line(tuple((cell,) for cell in cells), found.verdict)
+        return SheetLine(tuple((cell,) for cell in cells), found.verdict)
 
-    def block(self, block: Block) -> str:
+    def block(self, block: RankingBlock) -> str:
         title = self.dataset(block.dataset)
         parts = [block.group, block.column, title if title != block.column else ""]
         return ", ".join([*filter(None, parts), title_of(block.metric)])
@@ -221,7 +221,7 @@ class _Words:
         datasets = self.config.datasets
         return datasets[name].title if name in datasets else name
 
-    def interval(self, found: Estimate | Difference | None) -> str:
+    def interval(self, found: MeanEstimate | Difference | None) -> str:
         if found is None or found.low is None or found.high is None:
             return ""
         if not found.estimable:

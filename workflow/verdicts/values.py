@@ -11,7 +11,7 @@ from typing import Final, Literal
 from workflow.audit.rounding import printed
 from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
-from workflow.metrics.intervals import Estimate
+from workflow.metrics.intervals import MeanEstimate
 from workflow.metrics.statistics import Verdict, verdict
 from workflow.results.missing import what_is_missing
 from workflow.results.printed import PrintedKey, printed_results
@@ -26,7 +26,7 @@ class ValueVerdict:
     """A printed number and this run's.
 
     Attributes:
-        printed: as printed.
+        printed: the number as printed.
         estimate: this run's; None where no seed gave a number.
         expected: how many seeds the configuration asks for.
         verdict: what this run says of the printed number.
@@ -35,7 +35,7 @@ class ValueVerdict:
 
     key: PrintedKey
     printed: str
-    estimate: Estimate | None
+    estimate: MeanEstimate | None
     expected: int
     verdict: Verdict | Literal["demo"]
     remark: str

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.audit.cells import DATA, Cell
+from workflow.audit.cells import DATA, PrintedCell
 from workflow.audit.claims import Claim
 from workflow.audit.counts import volumes_in
 from workflow.audit.engine import audit, corrections, find_problems
@@ -37,13 +37,13 @@ def row(method, *values, table="A", dataset="d"):
         2: ("segmentation", ("ji", "dsc")),
     }[len(values)]
     return tuple(
-        Cell(table, dataset, method, task, metric, value)
+        PrintedCell(table, dataset, method, task, metric, value)
         for metric, value in zip(metrics, values, strict=True)
     )
 
 
 def facts(dataset="d", **values):
-    return tuple(Cell("I", dataset, "", DATA, fact, text) for fact, text in values.items())
+    return tuple(PrintedCell("I", dataset, "", DATA, fact, text) for fact, text in values.items())
 
 
 def found(paper):

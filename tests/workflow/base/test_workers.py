@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from workflow.base import workers
-from workflow.base.workers import Progress, each, usable_threads
+from workflow.base.workers import WorkProgress, each, usable_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -51,7 +51,7 @@ def test_progress_is_said_every_few_seconds_with_rate_and_time_left(monkeypatch)
     clock = iter([0.0, 1.0, 6.0, 7.0, 12.0, 20.0])
     monkeypatch.setattr(workers.time, "monotonic", lambda: next(clock))
     lines = []
-    progress = Progress("prepare x", 60, "images", lines.append)
+    progress = WorkProgress("prepare x", 60, "images", lines.append)
     for count in (2, 10, 6, 6):  # at 1, 6, 7 and 12 s
         progress.add(count)
     progress.end()

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from tests.workflow.config.config_changes import changed
 from workflow.base.errors import ConfigError
 from workflow.cluster import hooks, leftovers, notify, preflight
-from workflow.cluster.findings import Finding
+from workflow.cluster.findings import PreflightFinding
 from workflow.cluster.site import Site
 from workflow.status import ending, jobs
 
@@ -146,4 +146,4 @@ def test_an_end_that_cannot_be_told_fails_nothing(end, said, monkeypatch):
 
 
 def finding(stops):
-    return Finding("nodes", stops, "no node is up", "jobs would wait", "Ask for one")
+    return PreflightFinding("nodes", stops, "no node is up", "jobs would wait", "Ask for one")

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.figures.cases import Box, best_window, choose_cases, disagreement
+from workflow.figures.cases import PixelWindow, best_window, choose_cases, disagreement
 
 SIZE, SIDE = 16, 4
 
@@ -14,7 +14,7 @@ def brute_force(values, side):
     rows, columns = values.shape
     return max(
         (
-            (int(values[r : r + side, c : c + side].sum()), Box(r, c, side))
+            (int(values[r : r + side, c : c + side].sum()), PixelWindow(r, c, side))
             for r in range(rows - side + 1)
             for c in range(columns - side + 1)
         ),
@@ -57,9 +57,9 @@ def test_known_example():
     reference, right = example()
     cases = choose_cases(reference, right, 4, list("abcde"), list("vwxyz"), 4)
     assert [(c.id, c.position) for c in cases] == [("a", 0), ("c", 2), ("e", 4), ("b", 1)]
-    assert cases[0].box == Box(8, 1, SIDE)
-    assert cases[1].box == Box(0, 0, SIDE)
-    assert cases[2].box == Box(3, 5, SIDE)
+    assert cases[0].box == PixelWindow(8, 1, SIDE)
+    assert cases[1].box == PixelWindow(0, 0, SIDE)
+    assert cases[2].box == PixelWindow(3, 5, SIDE)
     assert cases[3].box is None, "no difference between the methods, so nothing to point at"
 
 

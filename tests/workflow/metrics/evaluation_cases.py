@@ -5,7 +5,7 @@ import torch
 
 from workflow.config.sections import Evaluation
 from workflow.metrics.counts import pixel_counts
-from workflow.metrics.saved import Images, Labels, Pixels
+from workflow.metrics.saved import Labels, Pixels, ScoredImages
 
 FLUIDS = ("irf", "srf", "ped")
 
@@ -31,7 +31,9 @@ def images(count, names, groups=None):
     ids = tuple(f"i{k}" for k in range(count))
     of_each = list(groups or ids)
     different = tuple(dict.fromkeys(of_each))
-    return Images(ids, tuple(names), different, np.array([different.index(g) for g in of_each]))
+    return ScoredImages(
+        ids, tuple(names), different, np.array([different.index(g) for g in of_each])
+    )
 
 
 def pixels(counts, names=FLUIDS, groups=None, hd95=None, asd=None):

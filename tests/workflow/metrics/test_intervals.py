@@ -19,7 +19,7 @@ from workflow.metrics.intervals import (
     SEEDS_UNKNOWN,
     Design,
     Difference,
-    Estimate,
+    MeanEstimate,
     detectable,
     difference,
     differences,
@@ -137,7 +137,7 @@ def test_one_group_has_an_interval_of_its_seeds_and_says_so():
 
 def test_one_seed_and_one_group_have_no_interval():
     unknown = (SEEDS_UNKNOWN, GROUPS_UNKNOWN)
-    assert estimate(made([[50.0]]), DESIGN) == Estimate(
+    assert estimate(made([[50.0]]), DESIGN) == MeanEstimate(
         50.0, None, 1, None, None, None, None, unknown
     )
     population = estimate(made([[50.0]]), Design(spread_ddof=0))

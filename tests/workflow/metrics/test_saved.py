@@ -19,7 +19,7 @@ from workflow.metrics.counts_file import (
     segmentation_rows,
     write_counts_file,
 )
-from workflow.metrics.saved import Counts, Images, read_counts, read_runs
+from workflow.metrics.saved import Counts, ScoredImages, read_counts, read_runs
 
 IDS, GROUPS = ["j", "i", "k"], ["b", "a", "b"]
 COUNTS = np.random.default_rng(0).integers(0, 10**9, (3, 2, 4))
@@ -226,7 +226,7 @@ def test_which_images_are_the_same():
         images(3, ["y"], list("aab")),
         images(3, ["x"], list("aac")),
         images(3, ["x"], list("abb")),
-        Images(("i0", "i2", "i1"), one.names, one.groups, one.group),
+        ScoredImages(("i0", "i2", "i1"), one.names, one.groups, one.group),
     ]
     assert not any(one.same_as(other) for other in others)
 

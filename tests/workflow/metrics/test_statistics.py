@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.workflow.metrics.ratio_cases import made, noisy, spaced
 from workflow.base.errors import DataError
-from workflow.metrics.intervals import Design, Estimate, difference, differences
+from workflow.metrics.intervals import Design, MeanEstimate, difference, differences
 from workflow.metrics.ratios import Ratios
 from workflow.metrics.statistics import (
     holm,
@@ -240,7 +240,7 @@ def test_a_column_on_two_test_sets_is_refused():
 
 
 def between(low, high):
-    return Estimate((low + high) / 2, 1.0, 5, low, high, 1.0, 3.0, ())
+    return MeanEstimate((low + high) / 2, 1.0, 5, low, high, 1.0, 3.0, ())
 
 
 @pytest.mark.parametrize(
@@ -290,5 +290,5 @@ def test_a_difference_has_a_verdict_too():
 
 def test_without_an_interval_nothing_is_testable():
     assert verdict(None, 80.0, DESIGN) == "not testable"
-    empty = Estimate(80.0, None, 1, None, None, None, None, ())
+    empty = MeanEstimate(80.0, None, 1, None, None, None, None, ())
     assert verdict(empty, 80.0, DESIGN) == "not testable"

@@ -15,7 +15,7 @@ from workflow.planning.bill import REPORTING, make_bill, table_bill
 from workflow.planning.cost import COMPILING, START, cost, predicted_runtime, steps_of, work
 from workflow.planning.counting import count
 from workflow.planning.devices import ASSUMED_SHARE, Device, known_device
-from workflow.planning.images import Images, images_of
+from workflow.planning.images import ImageCounts, images_of
 from workflow.planning.networks import network_of
 from workflow.planning.schedule import wall_seconds
 from workflow.training.optimisers import make_optimizer
@@ -47,7 +47,7 @@ SMALL = configured(
     ],
 )
 def test_images_before_anything_is_prepared(dataset, expected):
-    assert images_of(PAPER, dataset) == Images(*expected, "on record")
+    assert images_of(PAPER, dataset) == ImageCounts(*expected, "on record")
 
 
 def test_a_split_that_draws_its_volumes_is_known_roughly_and_in_all():

@@ -17,7 +17,7 @@ from workflow.figures.make_plot import make_plot
 from workflow.figures.plots import made_plots
 from workflow.report import rebuild as module
 from workflow.report.make import make_report
-from workflow.report.rebuild import Parts, Spent, rebuild, summary
+from workflow.report.rebuild import PartTimes, TimeSpent, rebuild, summary
 from workflow.tables.make import make_table
 from workflow.verdicts.make import make_verdicts
 
@@ -110,7 +110,7 @@ def test_counts_that_cannot_be_used_are_told_in_one_line(tree):
 
 
 def test_what_it_took_is_told_by_part():
-    parts = Parts(tables=Spent(2.0, 1.5), all=Spent(61.25, 70.0))
+    parts = PartTimes(tables=TimeSpent(2.0, 1.5), all=TimeSpent(61.25, 70.0))
     lines = summary(parts).splitlines()
     assert lines[1].split() == ["tables", "2.0", "1.5"]
     assert lines[2].split() == ["all", "61.2", "70.0"]

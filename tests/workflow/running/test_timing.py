@@ -3,7 +3,7 @@
 from workflow.base.files import write_json, write_text
 from workflow.config import paths
 from workflow.config.load import load_config
-from workflow.running.timing import Cost, as_text, costs, training_seconds
+from workflow.running.timing import JobSeconds, as_text, costs, training_seconds
 
 
 def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch) -> None:
@@ -18,7 +18,7 @@ def test_costs_add_up_by_step_and_by_method(repo, tmp_path, monkeypatch) -> None
         write_text(config.results / "benchmarks" / f"{name}.tsv", f"s\tcpu_time\n{seconds}\t1.0\n")
     write_json(paths.run(config, "isic2017", "unetpp", 0) / "run.json", {"wall_seconds": 15.0})
     write_json(paths.run(config, "isic2017", "control_oracle", 0) / "run.json", {"seed": 0})
-    assert costs(config) == [Cost("train", 2, 20.0), Cost("table", 1, 4.0)]
+    assert costs(config) == [JobSeconds("train", 2, 20.0), JobSeconds("table", 1, 4.0)]
     assert training_seconds(config) == {"unetpp": 15.0, "control_oracle": 0.0}
     printed = as_text(config)
     assert "83.3%" in printed  # 20 of 24 seconds

@@ -3,14 +3,14 @@
 import pytest
 
 from workflow.config.load import load_config
-from workflow.status.progress import SMALL_JOB, Progress, Task, task_of
+from workflow.status.progress import SMALL_JOB, SnakemakeProgress, Task, task_of
 
 TRAIN = {n: Task("train_seed0", ("isic2017", f"m{n}"), 100.0, learns=True) for n in range(4)}
 EVALUATE = {10 + n: Task("evaluate_seed0", ("isic2017", f"m{n}")) for n in range(4)}
 
 
 def test_runs_are_done_with_their_last_job():
-    progress = Progress(TRAIN | EVALUATE, began=0.0)
+    progress = SnakemakeProgress(TRAIN | EVALUATE, began=0.0)
     assert (progress.runs, progress.runs_done) == (4, 0)
     progress.start([0], 0.0)
     progress.finish(0, 50.0)
@@ -21,14 +21,14 @@ def test_runs_are_done_with_their_last_job():
 
 
 def test_a_pack_of_seeds_ends_as_many_runs():
-    progress = Progress({1: Task("evaluate_seed0_1_2", ("isic2017", "unetpp"))}, began=0.0)
+    progress = SnakemakeProgress({1: Task("evaluate_seed0_1_2", ("isic2017", "unetpp"))}, began=0.0)
     progress.start([1], 0.0)
     progress.finish(1, 1.0)
     assert progress.runs_done == progress.runs == 3
 
 
 def test_the_time_left_follows_the_machine_and_not_the_plan():
-    progress = Progress(TRAIN, began=0.0)
+    progress = SnakemakeProgress(TRAIN, began=0.0)
     assert progress.seconds_left(0.0) is None
     progress.start([0, 1], 0.0)
     assert progress.seconds_left(0.0) == pytest.approx(200.0)  # as planned, two at a time
@@ -41,7 +41,7 @@ def test_the_time_left_follows_the_machine_and_not_the_plan():
 
 
 def test_a_job_that_takes_longer_than_expected_is_never_done_before_it_ends():
-    progress = Progress(TRAIN, began=0.0)
+    progress = SnakemakeProgress(TRAIN, began=0.0)
     progress.start([0], 0.0)
     progress.finish(0, 100.0)
     progress.start([1], 100.0)
@@ -51,7 +51,7 @@ def test_a_job_that_takes_longer_than_expected_is_never_done_before_it_ends():
 
 
 def test_all_done_leaves_nothing():
-    progress = Progress(TRAIN, began=0.0)
+    progress = SnakemakeProgress(TRAIN, began=0.0)
     for number, job in enumerate(TRAIN):
         progress.start([job], 10.0 * number)
         progress.finish(job, 10.0 * number + 10)

@@ -7,7 +7,7 @@ from tests.workspace import copy_tree, snakemake
 from workflow.base.files import write_text
 from workflow.config import paths
 from workflow.results.logs import TAIL_BYTES, Log
-from workflow.status.ending import MOST_NAMED, Job, ending
+from workflow.status.ending import MOST_NAMED, RequestedJob, ending
 from workflow.status.steps import made
 
 BEGAN = NOW - 3600
@@ -25,7 +25,7 @@ def job(tree, step, wildcards=PAIR, state="open", seeds="0"):
     folder = tree.config.results / "logs" / step
     rule = f"{step}_seed{seeds}" if seeds else step
     log = folder.joinpath(*wildcards) / f"seed{seeds}" if seeds else folder.joinpath(*wildcards)
-    return Job(rule, wildcards, log.with_name(f"{log.name}.log"), state)
+    return RequestedJob(rule, wildcards, log.with_name(f"{log.name}.log"), state)
 
 
 def jobs(tree, **states):
@@ -44,7 +44,7 @@ def end(tree, jobs):
 
 def test_success_is_one_line(tree):
     assert end(tree, jobs(tree)).text == "results/paper: 10 runs: 10 done"
-    report = Job("report", (), None, "done")
+    report = RequestedJob("report", (), None, "done")
     said = end(tree, [*jobs(tree), report])
     index = "results/paper/report/index.html"
     assert said.text == f"results/paper: 10 runs: 10 done; the report is {index}"
@@ -56,7 +56,10 @@ def test_a_failed_job_is_named_with_its_job_reason_and_log(tree):
     tree.state(seed=1)
     open_ = {"unetpp_train_1": "open", "unetpp_train_2": "open"}
     open_ |= {f"unetpp_evaluate_{seed}": "open" for seed in (0, 1, 2)}
-    asked = [*jobs(tree, unetpp_train_0="failed", **open_), Job("report", (), None, "open")]
+    asked = [
+        *jobs(tree, unetpp_train_0="failed", **open_),
+        RequestedJob("report", (), None, "open"),
+    ]
     assert end(tree, asked).text.splitlines() == [
         "results/paper: 10 runs: 7 done, 1 failed, 1 begun and not done, 1 not begun; "
         "no report, it needs all",
@@ -127,7 +130,7 @@ def test_a_data_step_is_named_with_what_slurm_says_of_its_job(tree):
         f"  {why}",
         "    isic2017: prepare, Slurm job 31, results/paper/logs/prepare/isic2017.log",
     ]
-    said = end(tree, [*jobs(tree), *asked, Job("table_IV", (), None, "failed")])
+    said = end(tree, [*jobs(tree), *asked, RequestedJob("table_IV", (), None, "failed")])
     assert said.title == "results/paper: 10 runs: 10 done; 2 other steps failed"
 
 
@@ -200,7 +203,9 @@ def test_where_no_run_was_asked_for_there_is_nothing_to_say(tree):
 
 
 def test_a_summary_of_very_many_failures_ends(tree):
-    asked = [Job(f"table_{number}", (), None, "failed") for number in range(MOST_NAMED + 7)]
+    asked = [
+        RequestedJob(f"table_{number}", (), None, "failed") for number in range(MOST_NAMED + 7)
+    ]
     rows = end(tree, asked).text.splitlines()
     assert rows[0] == f"results/paper: {MOST_NAMED + 7} steps failed"
     assert sum(row.startswith("    table_") for row in rows) == MOST_NAMED

@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from workflow.status.ending import Job
+from workflow.status.ending import RequestedJob
 from workflow.status.jobs import jobs_of
 
 
@@ -36,8 +36,10 @@ def test_jobs_are_done_or_open_with_their_wildcards_and_log():
     prepare = Asked("prepare", "isic2017", log="results/demo/logs/prepare/isic2017.log")
     report = Asked("report")
     assert told([prepare, report], done=[prepare]) == [
-        Job("prepare", ("isic2017",), Path("results/demo/logs/prepare/isic2017.log"), "done"),
-        Job("report", (), None, "open"),
+        RequestedJob(
+            "prepare", ("isic2017",), Path("results/demo/logs/prepare/isic2017.log"), "done"
+        ),
+        RequestedJob("report", (), None, "open"),
     ]
 
 

@@ -62,7 +62,7 @@ class Member(NamedTuple):
     """What an archive says of one of its members.
 
     Attributes:
-        name: as it is in the archive.
+        name: the member's name as it is in the archive.
         folder: whether it is a folder; else it is a plain file.
         size: bytes of the file.
         packed: bytes that it takes in the archive; None where it is not packed by itself.

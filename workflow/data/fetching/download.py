@@ -23,9 +23,16 @@ import requests
 from workflow.base.errors import DataError
 from workflow.base.wording import two_units
 from workflow.data.exclusive import locked
-from workflow.data.fetching.transfer import HEADERS, GivenUp, Policy, RemoteFile, Stopped, Transfer
+from workflow.data.fetching.transfer import (
+    HEADERS,
+    DownloadPolicy,
+    GivenUp,
+    RemoteFile,
+    Stopped,
+    Transfer,
+)
 
-PATIENT = Policy()
+PATIENT = DownloadPolicy()
 # Lines of progress over which the speed is averaged.
 WINDOW = 6
 
@@ -58,7 +65,7 @@ def download(
     source: str,
     workers: int = 4,
     say: Callable[[str], None] = print,
-    policy: Policy = PATIENT,
+    policy: DownloadPolicy = PATIENT,
     label: str = "download",
 ) -> None:
     """Have every file in a folder, fetching what is not there; proxy variables are honoured.
@@ -66,7 +73,7 @@ def download(
     Args:
         files: file name -> MD5, in hexadecimal.
         base_url: what comes before each name in its address.
-        folder: where the files go.
+        folder: the folder that the files are written to.
         source: the public source that they are of; its keys of the configuration are named in
             messages.
         workers: how many are fetched at a time.
@@ -92,7 +99,7 @@ def download(
         for name, md5 in files.items()
     ]
     with locked(folder, say):
-        _Pool(wanted, folder, policy, _Progress(label, wanted, say)).run(workers)
+        _Pool(wanted, folder, policy, _DownloadProgress(label, wanted, say)).run(workers)
     failed = [file for file in wanted if file.outcome == "failed"]
     if failed:
         raise DataError(_complaint(failed, len(wanted), folder, source))
@@ -122,7 +129,11 @@ class _Pool:
     """
 
     def __init__(
-        self, files: Sequence[_Wanted], folder: Path, policy: Policy, progress: "_Progress"
+        self,
+        files: Sequence[_Wanted],
+        folder: Path,
+        policy: DownloadPolicy,
+        progress: "_DownloadProgress",
     ) -> None:
         self._files, self._folder, self._policy, self._progress = files, folder, policy, progress
         self._stop, self._space = threading.Event(), threading.Lock()
@@ -230,7 +241,7 @@ class _Pool:
             )
 
 
-class _Progress:
+class _DownloadProgress:
     """Says how far all files are together."""
 
     def __init__(self, label: str, files: Sequence[_Wanted], say: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ HOPELESS = (
 
 
 @dataclass(frozen=True)
-class Policy:
+class DownloadPolicy:
     """How patient a download is; times in seconds.
 
     Attributes:
@@ -48,8 +48,8 @@ class Policy:
         connect_timeout: how long to wait for a connection.
         read_timeout: how long to wait for the next bytes.
         most_requests: requests for one file, however much they bring.
-        most_seconds: after so long no further request is made for a file.
-        report_seconds: between two lines of progress.
+        most_seconds: the time after which no further request is made for a file.
+        report_seconds: the time between two lines of progress.
     """
 
     tries: int = 8
@@ -125,7 +125,7 @@ class Transfer:
         self,
         file: RemoteFile,
         session: requests.Session,
-        policy: Policy,
+        policy: DownloadPolicy,
         stop: threading.Event,
         need_space: Callable[[], None],
     ) -> None:
@@ -246,21 +246,21 @@ class Transfer:
         The part is emptied where the response begins at the file's start.
         """
         file, headers = self._file, response.headers
-        said = f"HTTP {response.status_code} {response.reason or ''}".strip()
+        status = f"HTTP {response.status_code} {response.reason or ''}".strip()
         if response.status_code == 416 and file.have:
             size = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", ""))
             if size and int(size[1]) == file.have:
                 file.total = file.have
                 return False
             self._start_over()
-            raise _TryAgain(f"{said}, so from the start again")
+            raise _TryAgain(f"{status}, so from the start again")
         if response.status_code in BUSY or response.status_code >= 500:
             pause = min(
                 _retry_after(headers.get("Retry-After", "")), self._policy.longest_retry_after
             )
-            raise _TryAgain(said, pause)
+            raise _TryAgain(status, pause)
         if response.status_code not in (200, 206):
-            raise GivenUp(said)
+            raise GivenUp(status)
         if headers.get("Content-Encoding", "identity") != "identity":
             raise GivenUp(
                 f"the server compresses it ({headers['Content-Encoding']}) although asked not to"

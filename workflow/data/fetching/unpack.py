@@ -19,7 +19,7 @@ from typing import Any
 from workflow.base.errors import DataError
 from workflow.base.files import read_json, write_json
 from workflow.base.folders import remove_leftovers, replacing_folder
-from workflow.base.workers import Progress
+from workflow.base.workers import WorkProgress
 from workflow.data.exclusive import locked
 from workflow.data.fetching.archive_members import (
     CHUNK,
@@ -294,7 +294,7 @@ def _write_all(
 ) -> None:
     """Write files and folders, each file with the bytes that its header promises."""
     total = math.ceil(sum(member.size for member in wanted.values()) / MEGABYTE)
-    progress, written, told = Progress(title, total, "MB", say), 0, 0
+    progress, written, reported = WorkProgress(title, total, "MB", say), 0, 0
     for path, member in wanted.items():
         for folder in [*_above(path), *([path] if member.folder else [])]:
             (root / folder).mkdir(mode=0o755, exist_ok=True)
@@ -308,8 +308,8 @@ def _write_all(
                 if written > end:
                     break
                 out.write(block)
-                progress.add(written // MEGABYTE - told)
-                told = written // MEGABYTE
+                progress.add(written // MEGABYTE - reported)
+                reported = written // MEGABYTE
         if written != end:
             raise EOFError(f"{member.name!r} has more or fewer bytes than its header says")
     progress.end()

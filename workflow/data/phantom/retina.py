@@ -141,7 +141,7 @@ def grow_volume(vendor: str, index: int, *, scale: float, seed: int) -> Volume:
         vendor: key of VENDORS.
         index: place in the vendor's set.
         scale: in-plane size over the real one.
-        seed: of the whole data set.
+        seed: the seed of the whole data set.
 
     Returns:
         The volume, with the surfaces it was drawn from.
@@ -188,7 +188,7 @@ def write_retouch(root: Path, *, vendor: str, volumes: int, scale: float, seed: 
         volumes: how many, 1 to 24. From 4 on every fluid is in at least half of them, one has no
             SRF, and Topcon has both image heights and a volume of 64 B-scans.
         scale: in-plane size over the real one, 0.1 to 1; the number of B-scans is the real one.
-        seed: not negative.
+        seed: a seed that is not negative.
 
     Raises:
         ValueError: an argument outside these bounds.

@@ -117,7 +117,7 @@ _PED_FORM = Form(height_um=(160.0, 320.0), roundness=0.75, wobble=0.16)
 
 
 @dataclass(frozen=True)
-class Lesion:
+class RetinalFluid:
     """Where a fluid lies en face: centre and half-lengths in millimetres, across and along."""
 
     centre: tuple[float, float]
@@ -198,7 +198,7 @@ def _pixels(grid: Grid, millimetres: float) -> tuple[float, float]:
     return millimetres / grid.slice_mm, millimetres / grid.column_mm
 
 
-def _place(rng: np.random.Generator, grid: Grid, label: int, share: float) -> Lesion:
+def _place(rng: np.random.Generator, grid: Grid, label: int, share: float) -> RetinalFluid:
     """Draw where a fluid lies; across B-scans it spans `share` of the volume."""
     depth, width = grid.extent
     half = share * depth / 2
@@ -206,24 +206,24 @@ def _place(rng: np.random.Generator, grid: Grid, label: int, share: float) -> Le
     z = float(np.clip(rng.normal(0.0, 0.11 * depth), -room, room))
     x = float(rng.uniform(-0.9, 0.9))
     half_width = {IRF: (0.8, 1.5), SRF: (0.9, 1.5), PED: (0.7, 1.2)}[label]
-    return Lesion(centre=(z, x), radius=(half, rng.uniform(*half_width) * width / 6.0))
+    return RetinalFluid(centre=(z, x), radius=(half, rng.uniform(*half_width) * width / 6.0))
 
 
-def _reach(grid: Grid, lesion: Lesion) -> Field:
+def _reach(grid: Grid, lesion: RetinalFluid) -> Field:
     """Distance from the centre of a lesion [slices, columns]; 1 on its outline."""
     z, x = grid.plane
     across = (z - lesion.centre[0]) / lesion.radius[0]
     return np.hypot(across, (x - lesion.centre[1]) / lesion.radius[1]).astype(np.float32)
 
 
-def _dome(grid: Grid, lesion: Lesion, form: Form, wobble: Field) -> Field:
+def _dome(grid: Grid, lesion: RetinalFluid, form: Form, wobble: Field) -> Field:
     """Unit dome [slices, columns]: 1 on top, 0 outside."""
     reach = _reach(grid, lesion) * (1.0 + form.wobble * wobble)
     return np.maximum(0.0, 1.0 - reach**2).astype(np.float32) ** form.roundness
 
 
 def _detachment(
-    rng: np.random.Generator, grid: Grid, lesion: Lesion, share: float, form: Form
+    rng: np.random.Generator, grid: Grid, lesion: RetinalFluid, share: float, form: Form
 ) -> Field:
     """Height [slices, columns] in micrometres of SRF or PED: one dome and up to two smaller."""
     height = rng.uniform(*form.height_um)
@@ -236,7 +236,7 @@ def _detachment(
     for present, dz, dx, size in bumps:
         if present < 0.5:
             beside = x + np.sign(dx - 0.5) * (0.7 + 0.4 * size) * along
-            small = Lesion(
+            small = RetinalFluid(
                 centre=(z + (dz - 0.5) * across, beside),
                 radius=(across * (0.3 + 0.2 * size), along * (0.35 + 0.3 * size)),
             )
@@ -299,7 +299,7 @@ def _bruch(rng: np.random.Generator, grid: Grid, z: Field, x: Field) -> Field:
 def _cyst_sheet(
     rng: np.random.Generator,
     grid: Grid,
-    cluster: Lesion,
+    cluster: RetinalFluid,
     share: float,
     step: float,
     height: tuple[float, float],
@@ -329,7 +329,7 @@ def _cyst_sheet(
             )
             width = step * (0.36 + 0.2 * size)
             # A cyst thinner than the distance between B-scans would show in one of them only.
-            cyst = Lesion(centre, radius=(max(width, 1.3 * grid.slice_mm), width))
+            cyst = RetinalFluid(centre, radius=(max(width, 1.3 * grid.slice_mm), width))
             tall = (height[0] + size * (height[1] - height[0])) * (1.0 - 0.35 * edge)
             lens = tall * np.sqrt(np.maximum(0.0, 1.0 - _reach(grid, cyst) ** 2))
             float_at[lens > half] = 2.0 * at - 1.0

@@ -117,7 +117,7 @@ def write_isic2017(
         val: number of validation pictures.
         test: number of test pictures. Every diagnosis is present in a split of 3 or more.
         size: width and height in pixels, around which the pictures vary.
-        seed: not negative.
+        seed: a seed that is not negative.
         diagnoses: their shares: as in the real set, where most are nevi, or a third each.
 
     Raises:

@@ -108,7 +108,7 @@ class Traits:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class SkinLesion:
     """A drawn lesion: `depth` [height, width], 0 on its border, 1 at its core; its traits."""
 
     depth: Field
@@ -201,7 +201,7 @@ def _area(rng: np.random.Generator, median: float) -> float:
     return float(np.clip(rng.lognormal(np.log(median), 0.65), 0.03, 0.5))
 
 
-def draw_outline(rng: np.random.Generator, canvas: Canvas, traits: Traits) -> Lesion:
+def draw_outline(rng: np.random.Generator, canvas: Canvas, traits: Traits) -> SkinLesion:
     """Shape a lesion: merged discs, stretched and turned, with a border roughened by noise."""
     radius = np.sqrt(traits.area / np.pi)
     tilt = rng.uniform(0.0, np.pi)
@@ -232,10 +232,10 @@ def draw_outline(rng: np.random.Generator, canvas: Canvas, traits: Traits) -> Le
     depth = (
         depth + coarse * canvas.field(rng, 0.55 * radius) + fine * canvas.field(rng, 0.13 * radius)
     )
-    return Lesion(depth.astype(np.float32), traits)
+    return SkinLesion(depth.astype(np.float32), traits)
 
 
-def paint(rng: np.random.Generator, canvas: Canvas, skin: Field, lesion: Lesion) -> Field:
+def paint(rng: np.random.Generator, canvas: Canvas, skin: Field, lesion: SkinLesion) -> Field:
     """Paint a lesion onto skin.
 
     Args:
@@ -273,7 +273,7 @@ def paint(rng: np.random.Generator, canvas: Canvas, skin: Field, lesion: Lesion)
     return skin + cover[..., None] * (body - skin)
 
 
-def _cover(rng: np.random.Generator, canvas: Canvas, lesion: Lesion) -> Field:
+def _cover(rng: np.random.Generator, canvas: Canvas, lesion: SkinLesion) -> Field:
     """How much of the lesion shows, 0 to 1 [height, width]; its edge is not everywhere as sharp."""
     width = np.minimum(lesion.traits.edge * np.exp(0.4 * canvas.field(rng, 0.3)), 0.5)
     # Half-way lies a little outside the outline: annotators include the fading rim.
@@ -282,7 +282,9 @@ def _cover(rng: np.random.Generator, canvas: Canvas, lesion: Lesion) -> Field:
     )
 
 
-def _structures(rng: np.random.Generator, canvas: Canvas, lesion: Lesion, pigment: Field) -> Field:
+def _structures(
+    rng: np.random.Generator, canvas: Canvas, lesion: SkinLesion, pigment: Field
+) -> Field:
     """Lay pigment network, globules and furrows over the even `pigment` [height, width]."""
     traits = lesion.traits
     if traits.network:
@@ -301,7 +303,7 @@ def _structures(rng: np.random.Generator, canvas: Canvas, lesion: Lesion, pigmen
     return np.asarray(pigment, dtype=np.float32)
 
 
-def _blotches(rng: np.random.Generator, canvas: Canvas, lesion: Lesion) -> Field:
+def _blotches(rng: np.random.Generator, canvas: Canvas, lesion: SkinLesion) -> Field:
     """Absorption of structureless black patches [height, width], off the centre."""
     traits = lesion.traits
     if not traits.blotches:
@@ -311,7 +313,7 @@ def _blotches(rng: np.random.Generator, canvas: Canvas, lesion: Lesion) -> Field
 
 
 def _region(
-    rng: np.random.Generator, canvas: Canvas, lesion: Lesion, rough: Field | float = 0.0
+    rng: np.random.Generator, canvas: Canvas, lesion: SkinLesion, rough: Field | float = 0.0
 ) -> Field:
     """A soft patch inside the lesion, 0 to 1 [height, width], seated on a random inner point."""
     size = np.sqrt(lesion.traits.area / np.pi)
@@ -326,7 +328,7 @@ def _region(
     return (1.0 / (1.0 + np.exp(-9.0 * level))).astype(np.float32)
 
 
-def _keratin(rng: np.random.Generator, canvas: Canvas, lesion: Lesion, body: Field) -> Field:
+def _keratin(rng: np.random.Generator, canvas: Canvas, lesion: SkinLesion, body: Field) -> Field:
     """Add milia-like cysts (white) and comedo-like openings (dark brown) to a keratosis."""
     traits = lesion.traits
     inner = np.argwhere(lesion.depth > 0.12)

@@ -192,7 +192,7 @@ def stretch(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
 
     Args:
         pixels: uint8 or uint16 `[H, W]`.
-        low, high: in the unit of `pixels`.
+        low, high: the bounds in the unit of `pixels`.
 
     Returns:
         float32 of the same shape.

@@ -21,7 +21,7 @@ class RawImage(NamedTuple):
     """One image as it lies in the archive, or smaller where that is exact enough.
 
     Attributes:
-        id: of the image.
+        id: the name by which the image is known.
         pixels: `[H, W]` (grey, uint8 or float32 from 0 to 255) or `[H, W, 3]` (uint8 RGB).
         mask: uint8 `[H, W]` of the raw size with 0 for background and k for the k-th lesion, or
             None where there is none.

@@ -38,8 +38,8 @@ def draw(config: Config, key: str, results: Results | None = None) -> Figure:
 
     Args:
         config: the resolved configuration.
-        key: of `PLOTS`.
-        results: of its runs at least; None reads them.
+        key: the plot's key in `PLOTS`.
+        results: results that include those of its runs; None reads them.
 
     Raises:
         ConfigError: nothing of it is left under `select`.

@@ -13,7 +13,7 @@ from workflow.config.cells import Run
 from workflow.config.metrics import LEADING, with_unit
 from workflow.figures.layout import INK
 from workflow.figures.lettering import width_of
-from workflow.figures.plots.labels import Box, place_labels
+from workflow.figures.plots.labels import LabelBox, place_labels
 from workflow.figures.plots.page import MARGIN, MUTED, TEXT, WIDTH, open_page
 from workflow.figures.plots.subject import Subject, listed
 from workflow.results.result_cells import Place
@@ -104,12 +104,12 @@ def _panel(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[flo
     _name(axes, subject, found, size)
 
 
-def _drawn(corners: Sequence[tuple[float, float]]) -> list[Box]:
+def _drawn(corners: Sequence[tuple[float, float]]) -> list[LabelBox]:
     """The steps of the line through some points, each as wide as it is drawn, in inches."""
     half, found = 0.01, []
     for (x, y), (right, top) in pairwise(corners):
-        found.append(Box(x - half, y - half, right + half, y + half))
-        found.append(Box(right - half, y - half, right + half, top + half))
+        found.append(LabelBox(x - half, y - half, right + half, y + half))
+        found.append(LabelBox(right - half, y - half, right + half, top + half))
     return found
 
 
@@ -121,7 +121,7 @@ def _name(axes: Axes, subject: Subject, found: Sequence[Point], size: tuple[floa
     sizes = [(width_of(name, TEXT) + 0.02, 0.105) for name in names]
     places = [(float(x), float(y)) for x, y in at]
     steps = to_inches.transform([(one.gflops, one.value) for one in front(found)]) * size
-    boxes = place_labels(places, sizes, Box(0, 0, *size), _drawn(steps.tolist()))
+    boxes = place_labels(places, sizes, LabelBox(0, 0, *size), _drawn(steps.tolist()))
     for (x, y), box, name in zip(places, boxes, names, strict=True):
         near = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
         if np.hypot(near[0] - x, near[1] - y) > 0.11:

@@ -9,7 +9,7 @@ DIRECTIONS = [0, 180, 90, 270, 45, 315, 135, 225, 22, 338, 158, 202, 68, 292, 11
 DISTANCES = (0.05, 0.12, 0.2, 0.3, 0.42, 0.56)
 
 
-class Box(NamedTuple):
+class LabelBox(NamedTuple):
     """A rectangle in inches."""
 
     left: float
@@ -17,7 +17,7 @@ class Box(NamedTuple):
     right: float
     top: float
 
-    def covers(self, other: "Box") -> float:
+    def covers(self, other: "LabelBox") -> float:
         """The area that two have in common."""
         wide = min(self.right, other.right) - max(self.left, other.left)
         tall = min(self.top, other.top) - max(self.bottom, other.bottom)
@@ -27,10 +27,10 @@ class Box(NamedTuple):
 def place_labels(
     points: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
-    area: Box,
-    obstacles: Sequence[Box] = (),
+    area: LabelBox,
+    obstacles: Sequence[LabelBox] = (),
     radius: float = 0.035,
-) -> list[Box]:
+) -> list[LabelBox]:
     """Where labels go, one after the other from the left to the right.
 
     Args:
@@ -38,13 +38,13 @@ def place_labels(
         sizes: their widths and heights, inches.
         area: which they may not leave.
         obstacles: what else they should not cover.
-        radius: of a point's marker.
+        radius: the radius of a point's marker.
 
     Returns:
         A box for each label. If there is no free place, the one that covers least.
     """
-    marks = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
-    placed: dict[int, Box] = {}
+    marks = [LabelBox(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+    placed: dict[int, LabelBox] = {}
     for index in sorted(range(len(points)), key=lambda i: points[i]):
         taken = [*marks, *obstacles, *placed.values()]
         best, least = None, math.inf
@@ -62,7 +62,7 @@ def place_labels(
 
 def _candidates(
     point: tuple[float, float], size: tuple[float, float], radius: float
-) -> Sequence[Box]:
+) -> Sequence[LabelBox]:
     """Boxes around a point, the nearest first; a box touches its distance with its near side."""
     wide, tall = size
     found = []
@@ -72,5 +72,5 @@ def _candidates(
             reach = radius + distance
             x = point[0] + dx * (reach + wide / 2)
             y = point[1] + dy * (reach + tall / 2)
-            found.append(Box(x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
+            found.append(LabelBox(x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
     return found

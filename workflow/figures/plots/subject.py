@@ -24,9 +24,9 @@ class Subject:
     """A larger figure and its material.
 
     Attributes:
-        key: of `PLOTS`.
+        key: the plot's key in `PLOTS`.
         runs: those it is about.
-        results: of these runs.
+        results: the results of these runs.
     """
 
     config: Config

@@ -16,7 +16,7 @@ def differences(blocks: Iterable[Sequence[NDArray[np.uint8]]], lesions: int) -> 
     """How much the methods differ about each image, 0 to 200.
 
     Args:
-        blocks: of some images at a time, each method's masks uint8 `[B, H, W]`; two methods or
+        blocks: each method's masks of some images at a time, uint8 `[B, H, W]`; two methods or
             more.
         lesions: how many there are; their labels are 1, 2, ...
 

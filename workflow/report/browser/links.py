@@ -14,7 +14,7 @@ def case_link(
         dataset: key of the data set.
         image: id of a test image; None leaves the choice to the page, as everything that is None.
         method: key of a method.
-        seed: of the method's run.
+        seed: the seed of the method's run.
 
     Returns:
         The address from the report's folder; any text may stand in it.

@@ -43,7 +43,7 @@ def read_masks(file: Path, shape: tuple[int, ...], count: int) -> Iterator[Masks
     """The masks of a masks.npz, uint8 `[count, H, W]` at a time; the last ones may be fewer.
 
     Args:
-        file: where they are saved.
+        file: the file that they are saved in.
         shape: `(N, H, W)` of the test split, which they must have.
         count: how many are in memory at a time.
 
@@ -75,10 +75,10 @@ def write_blocks(
     """Write masks as scripts, a file for each block.
 
     Args:
-        folder: where to.
+        folder: the folder to write to.
         dataset: key of the data set.
         source: key of the method, or `reference`.
-        seed: of the run; None for the reference.
+        seed: the seed of the run; None for the reference.
         blocks: uint8 `[BLOCK, H, W]` each; the last one may be shorter.
     """
     for number, masks in enumerate(blocks):

@@ -15,7 +15,7 @@ def write_pictures(folder: Path, images: NDArray[np.uint8], look: tuple[int, int
     """Write images `[N, H, W]` or `[N, H, W, 3]` as `00000.webp` and so on; none is enlarged.
 
     Args:
-        folder: where to.
+        folder: the folder to write to.
         images: may be memory-mapped.
         look: PICTURE or THUMB.
     """

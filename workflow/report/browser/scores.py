@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from workflow.base.errors import DataError
 from workflow.config.sections import Evaluation
-from workflow.metrics.saved import AGAIN, Images, Pixels, read_counts
+from workflow.metrics.saved import AGAIN, Pixels, ScoredImages, read_counts
 from workflow.metrics.scores import decide
 
 NEVER = 255  # a Dice or a probability that does not exist
@@ -87,7 +87,7 @@ def _of_pixels(pixels: Pixels) -> tuple[Bytes, Bytes, Bytes]:
     return dice.astype(np.uint8), share(fp), share(fn)
 
 
-def _rows(file: Path, images: Images, rows: Mapping[str, int]) -> NDArray[np.intp]:
+def _rows(file: Path, images: ScoredImages, rows: Mapping[str, int]) -> NDArray[np.intp]:
     """The row of each scored image."""
     other = next((name for name in images.ids if name not in rows), None)
     if other is not None:

@@ -18,8 +18,8 @@ class Part:
     """A folder of files.
 
     Attributes:
-        name: where it lies, from the store's folder.
-        key: of all that its files are made from.
+        name: the path from the store's folder.
+        key: the key of all that its files are made from.
         make: writes them into a folder.
     """
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow.base.files import read_json, sha256
-from workflow.base.workers import Progress, each, usable_threads
+from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.cells import Run, is_control
 from workflow.config.model import Config
@@ -46,7 +46,8 @@ def write_microscope(config: Config, pages: Pages) -> None:
 
     Args:
         config: the resolved configuration.
-        pages: of the report; they hold the scripts that change often, the store the others.
+        pages: the pages of the report; they hold the scripts that change often, the store the
+            others.
 
     Raises:
         DataError: masks or counts of a run cannot be used.
@@ -55,7 +56,7 @@ def write_microscope(config: Config, pages: Pages) -> None:
     store, folder = Store(paths.report_images(config)), pages.folder / "images"
     threads = usable_threads(config.data.threads)
     shown = [part for test in tests for part in _parts(test)]
-    progress = Progress("images", len(shown), "folders", partial(print, flush=True))
+    progress = WorkProgress("images", len(shown), "folders", partial(print, flush=True))
     keys: dict[str, str] = {}
     for part, key in zip(shown, each(store.fill, shown, threads), strict=True):
         keys[part.name] = key

@@ -37,10 +37,10 @@ def fit(
     """Train with Adam, the rate falling along a cosine; keep the weights that validate best.
 
     Args:
-        network: whose parameters are learned; it ends in evaluation mode.
+        network: the network whose parameters are learned; it ends in evaluation mode.
         masking: its images and settings.
         epochs: passes over the images.
-        loss: to be lowered.
+        loss: the loss to be lowered.
         validate: the loss on the images that are held out.
         report: gets a line after each epoch.
         keeper: saves how far this has come, and has the state to go on from, if any.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.networks.device import autocast
 from workflow.training.pretraining.fitting import fit, mean_loss
 from workflow.training.pretraining.masking import Masking
@@ -50,7 +50,7 @@ def inpainting_loss(painted: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def evaluate_inpainting(
-    network: Inpainter, masking: Masking, policy: Policy, rows: Tensor
+    network: Inpainter, masking: Masking, policy: MaskingPolicy, rows: Tensor
 ) -> float:
     """The loss under a policy on whole images, as they are."""
     loss = functools.partial(_loss, network, masking, policy, moved=False)
@@ -60,7 +60,7 @@ def evaluate_inpainting(
 def train_inpainting(
     build: Callable[[], Any],
     masking: Masking,
-    policy: Policy,
+    policy: MaskingPolicy,
     report: Callable[[str], None],
     keeper: Keeper | None = None,
 ) -> tuple[Inpainter, list[float]]:
@@ -71,7 +71,7 @@ def train_inpainting(
         masking: its images and settings.
         policy: how images are masked.
         report: gets a line after each epoch.
-        keeper: of the state.
+        keeper: the keeper of the state.
 
     Returns:
         The network, with the weights that validate best, and its validation loss by epoch.
@@ -94,7 +94,7 @@ def train_inpainting(
 def _loss(
     network: Inpainter,
     masking: Masking,
-    policy: Policy,
+    policy: MaskingPolicy,
     rows: Tensor,
     generator: torch.Generator,
     *,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow.config.sections import Policy, Pretraining
+from workflow.config.sections import MaskingPolicy, Pretraining
 from workflow.training.pretraining.views import training_view
 
 HELD_OUT = 0.2  # of the images, as in the official code
@@ -77,12 +77,12 @@ class Masking:
         return order[held_out:], order[:held_out]
 
     def masked(
-        self, rows: Tensor, policy: Policy, generator: torch.Generator, *, moved: bool
+        self, rows: Tensor, policy: MaskingPolicy, generator: torch.Generator, *, moved: bool
     ) -> tuple[Tensor, Tensor]:
         """Images, and where a policy masks them.
 
         Args:
-            rows: of the images.
+            rows: the rows of the images.
             policy: how many superpixels they have and how many of those are masked.
             generator: draws views and masks.
             moved: whether the images are seen in a training view, or as they are.

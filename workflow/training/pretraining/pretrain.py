@@ -21,7 +21,7 @@ from workflow.base.errors import ConfigError
 from workflow.base.files import replacing, sha256, write_json
 from workflow.config import paths
 from workflow.config.model import Config
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.networks.device import choose_device, choose_precision, computing, on_device
 from workflow.running.fingerprint import pretraining_fingerprint
 from workflow.running.step import run_step
@@ -34,7 +34,7 @@ from workflow.training.pretraining.inpainting import (
 )
 from workflow.training.pretraining.masking import Masking, Pool
 from workflow.training.pretraining.proxy import evaluate_jigsaw, train_jigsaw
-from workflow.training.pretraining.search import Losses, Trial, best, search
+from workflow.training.pretraining.search import Losses, PolicyTrial, best, search
 from workflow.training.pretraining.stages import Stages
 from workflow.training.pretraining.superpixels import (
     load_superpixels,
@@ -139,13 +139,13 @@ def pretrain(
     settings, (learned, held_out) = masking.settings, masking.rows()
     shown = held_out[: settings.search_images]
     base, base_losses = train_inpainting(
-        build, masking, settings.base, _Progress(f"{run}: base network"), stages.keeper("base")
+        build, masking, settings.base, _PartProgress(f"{run}: base network"), stages.keeper("base")
     )
     head, proxy_losses = train_jigsaw(
-        base, masking, settings.base, _Progress(f"{run}: jigsaw"), stages.keeper("jigsaw")
+        base, masking, settings.base, _PartProgress(f"{run}: jigsaw"), stages.keeper("jigsaw")
     )
 
-    def evaluate(policy: Policy) -> Losses:
+    def evaluate(policy: MaskingPolicy) -> Losses:
         return Losses(
             inpainting=evaluate_inpainting(base, masking, policy, shown),
             proxy=evaluate_jigsaw(head, base, masking, policy, shown),
@@ -159,11 +159,11 @@ def pretrain(
         settings.superpixels,
         settings.trials,
         masking.seed,
-        _Progress(f"{run}: search"),
+        _PartProgress(f"{run}: search"),
     )
     chosen = best(trials).policy
     network, losses = train_inpainting(
-        build, masking, chosen, _Progress(f"{run}: network"), stages.keeper("network")
+        build, masking, chosen, _PartProgress(f"{run}: network"), stages.keeper("network")
     )
     return network, {
         "policy": _shown(chosen),
@@ -193,16 +193,16 @@ def _build(config: Config, dataset: str, method: str, device: torch.device) -> n
     return on_device(network, device)
 
 
-def _shown(policy: Policy) -> dict[str, Any]:
+def _shown(policy: MaskingPolicy) -> dict[str, Any]:
     ratio = policy.masked / policy.superpixels
     return {"superpixels": policy.superpixels, "masked": policy.masked, "ratio": ratio}
 
 
-def _told(trial: Trial) -> dict[str, Any]:
+def _told(trial: PolicyTrial) -> dict[str, Any]:
     return {**_shown(trial.policy), **asdict(trial.losses), "objective": trial.objective}
 
 
-class _Progress:
+class _PartProgress:
     """Prints what one part has reached, now and then."""
 
     def __init__(self, part: str) -> None:

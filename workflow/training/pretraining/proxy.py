@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.networks.device import autocast
 from workflow.training.pretraining.fitting import fit, mean_loss
 from workflow.training.pretraining.inpainting import Inpainter, hide
@@ -28,7 +28,7 @@ class Jigsaw(nn.Module):
     """Which of the 24 orders four tiles are in, from the encoder's maps of them.
 
     Args:
-        channels: of the encoder's maps.
+        channels: the channels of the encoder's maps.
     """
 
     def __init__(self, channels: int) -> None:
@@ -58,7 +58,7 @@ def tiles(images: Tensor, orders: Tensor) -> Tensor:
 
 
 def evaluate_jigsaw(
-    head: Jigsaw, network: Inpainter, masking: Masking, policy: Policy, rows: Tensor
+    head: Jigsaw, network: Inpainter, masking: Masking, policy: MaskingPolicy, rows: Tensor
 ) -> float:
     """The cross entropy under a policy on whole images, as they are."""
     loss = functools.partial(_loss, head, network, masking, policy, moved=False)
@@ -68,7 +68,7 @@ def evaluate_jigsaw(
 def train_jigsaw(
     network: Inpainter,
     masking: Masking,
-    policy: Policy,
+    policy: MaskingPolicy,
     report: Callable[[str], None],
     keeper: Keeper | None = None,
 ) -> tuple[Jigsaw, list[float]]:
@@ -99,7 +99,7 @@ def _loss(
     head: Jigsaw,
     network: Inpainter,
     masking: Masking,
-    policy: Policy,
+    policy: MaskingPolicy,
     rows: Tensor,
     generator: torch.Generator,
     *,

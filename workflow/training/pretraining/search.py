@@ -10,7 +10,7 @@ divided by its value under the base policy.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 
 HIGHEST_RATIO = 0.5
 
@@ -24,10 +24,10 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Trial:
+class PolicyTrial:
     """A policy, what is lost under it, and the number to be lowered."""
 
-    policy: Policy
+    policy: MaskingPolicy
     losses: Losses
     objective: float
 
@@ -37,19 +37,19 @@ def objective(losses: Losses, base: Losses) -> float:
     return losses.proxy / base.proxy - losses.inpainting / base.inpainting
 
 
-def policy_of(superpixels: int, ratio: float) -> Policy:
+def policy_of(superpixels: int, ratio: float) -> MaskingPolicy:
     """The policy that masks a share of the superpixels: rounded down, and at least one."""
-    return Policy(superpixels=superpixels, masked=max(1, int(ratio * superpixels)))
+    return MaskingPolicy(superpixels=superpixels, masked=max(1, int(ratio * superpixels)))
 
 
 def search(
-    evaluate: Callable[[Policy], Losses],
+    evaluate: Callable[[MaskingPolicy], Losses],
     base: Losses,
     grid: list[int],
     trials: int,
     seed: int,
     report: Callable[[str], None],
-) -> list[Trial]:
+) -> list[PolicyTrial]:
     """Try policies, each chosen by TPE from what the ones before it gave.
 
     Args:
@@ -57,7 +57,7 @@ def search(
         base: what is lost under the base policy.
         grid: the numbers of superpixels to choose from, in any order.
         trials: how many policies to try.
-        seed: of the sampler.
+        seed: the seed of the sampler.
         report: gets a line after each trial.
 
     Returns:
@@ -68,14 +68,14 @@ def search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     ordered = sorted(grid)
-    made: list[Trial] = []
+    made: list[PolicyTrial] = []
     for number in range(trials):
         asked = study.ask()
         # Places on the grid have an order, and steps between them are alike; counts differ widely.
         superpixels = ordered[asked.suggest_int("place", 0, len(ordered) - 1)]
         policy = policy_of(superpixels, asked.suggest_float("ratio", 0, HIGHEST_RATIO))
         losses = evaluate(policy)
-        made.append(Trial(policy, losses, objective(losses, base)))
+        made.append(PolicyTrial(policy, losses, objective(losses, base)))
         study.tell(asked, made[-1].objective)
         report(
             f"trial {number + 1}/{trials}, {policy.masked} of {policy.superpixels} superpixels: "
@@ -84,6 +84,6 @@ def search(
     return made
 
 
-def best(trials: list[Trial]) -> Trial:
+def best(trials: list[PolicyTrial]) -> PolicyTrial:
     """The trial with the lowest objective, the earliest of several."""
     return min(trials, key=lambda trial: trial.objective)

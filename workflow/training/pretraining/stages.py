@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import Signals
 
 from workflow.base.files import read_json, write_json
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.training.pretraining.search import Losses
 from workflow.training.state.interruption import Interrupted
 from workflow.training.state.saved import STATE, Keeper
@@ -17,7 +17,7 @@ class Stages:
 
     Args:
         folder: the run's folder of states.
-        seconds: between two saves of a network that is trained.
+        seconds: the seconds between two saves of a network that is trained.
         asked: tells which signal has asked the run to stop.
     """
 
@@ -28,7 +28,9 @@ class Stages:
         """What keeps the state of a part that is trained."""
         return Keeper(self.folder / f"{STATE}_{part}.safetensors", self._seconds, self._asked)
 
-    def remembered(self, evaluate: Callable[[Policy], Losses]) -> Callable[[Policy], Losses]:
+    def remembered(
+        self, evaluate: Callable[[MaskingPolicy], Losses]
+    ) -> Callable[[MaskingPolicy], Losses]:
         """The same evaluation, which is not done again for a policy that has been seen.
 
         Raises:
@@ -37,7 +39,7 @@ class Stages:
         file = self.folder / f"{STATE}_search.json"
         known: dict[str, dict[str, float]] = read_json(file) if file.is_file() else {}
 
-        def losses(policy: Policy) -> Losses:
+        def losses(policy: MaskingPolicy) -> Losses:
             if signal := self._asked():
                 raise Interrupted(signal.name)
             key = f"{policy.masked} of {policy.superpixels}"

@@ -50,8 +50,8 @@ class Keeper:
     """Saves the state of a run now and then, in the background, and gives it back.
 
     Args:
-        file: of the state.
-        seconds: between two saves; 0 saves after every step.
+        file: the file of the state.
+        seconds: the seconds between two saves; 0 saves after every step.
         asked: tells which signal has asked the run to stop.
     """
 

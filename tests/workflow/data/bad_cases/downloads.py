@@ -21,7 +21,7 @@ ZIP, TABLE = "ISIC-2017_Training_Data.zip", "ISIC-2017_Training_Part3_GroundTrut
 FILES = {ZIP: bytes(range(256)) * 800, TABLE: b"image_id,melanoma,seborrheic_keratosis\n"}
 ORIGINAL = "results/store/isic2017/original"
 # As patient as a table of many cases can be.
-HASTY = download.Policy(
+HASTY = download.DownloadPolicy(
     tries=2, first_delay=0.001, longest_delay=0.001, longest_retry_after=0, read_timeout=0.5
 )
 

@@ -6,10 +6,10 @@ import random
 import pytest
 
 from tests.workflow.data.fetching.http_server import Script, serving
-from workflow.data.fetching.download import Policy, download
+from workflow.data.fetching.download import DownloadPolicy, download
 
 # Waits are of milliseconds, but for a server that is slow to answer.
-HASTY = Policy(
+HASTY = DownloadPolicy(
     tries=3,
     first_delay=0.001,
     longest_delay=0.004,

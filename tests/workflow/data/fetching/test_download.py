@@ -227,7 +227,7 @@ def test_progress_says_what_is_known(monkeypatch):
     ]
     a, b, c, d = files
     lines = []
-    progress = module._Progress("ISIC 2017", files, lines.append)
+    progress = module._DownloadProgress("ISIC 2017", files, lines.append)
     progress.report()
     a.have, a.fetched, a.total = 1_000_000_000, 600_000_000, 5_000_000_000
     b.trouble = "HTTP 503"

@@ -201,7 +201,7 @@ def test_a_killed_unpacking_leaves_a_temporary_folder_that_the_next_removes(tmp_
     archive = pack(tmp_path / "a.zip", FILES)
     program = (
         "import os, signal\nimport workflow.data.fetching.unpack as module\n"
-        "module.Progress.add = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "module.WorkProgress.add = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     with run(program + UNPACK, archive, store, root=repo) as process:
         process.communicate(timeout=60)
@@ -224,7 +224,7 @@ def test_an_interrupt_leaves_nothing(monkeypatch, tmp_path, store):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.Progress, "add", interrupt)
+    monkeypatch.setattr(module.WorkProgress, "add", interrupt)
     with pytest.raises(KeyboardInterrupt):
         unpack(pack(tmp_path / "a.zip", FILES), store, say=silent)
     assert entries(store) == []

@@ -14,7 +14,7 @@ from workflow.config.cells import Run
 from workflow.figures.plots import plot_runs
 from workflow.figures.plots.drawing import draw
 from workflow.figures.plots.efficiency import Point, front
-from workflow.figures.plots.labels import Box, place_labels
+from workflow.figures.plots.labels import LabelBox, place_labels
 from workflow.figures.plots.page import look
 from workflow.figures.plots.ranking import ladders, ties
 from workflow.figures.plots.reliability import pooled
@@ -142,21 +142,21 @@ def test_the_front_has_the_methods_that_no_cheaper_one_equals():
 @given(st.sets(st.tuples(st.integers(1, 5), st.integers(1, 7)), min_size=1, max_size=9))
 def test_names_cover_neither_points_nor_each_other(places):
     points = [(0.55 * x, 0.28 * y) for x, y in sorted(places)]
-    area = Box(0, 0, 3.4, 2.3)
+    area = LabelBox(0, 0, 3.4, 2.3)
     boxes = place_labels(points, [(0.4, 0.1)] * len(points), area)
     for one, other in itertools.combinations(boxes, 2):
         assert one.covers(other) == 0
     for box, (x, y) in itertools.product(boxes, points):
-        assert box.covers(Box(x - 0.03, y - 0.03, x + 0.03, y + 0.03)) == 0
+        assert box.covers(LabelBox(x - 0.03, y - 0.03, x + 0.03, y + 0.03)) == 0
     for box in boxes:
         assert box.covers(area) == pytest.approx(0.04)
 
 
 def test_names_keep_off_what_is_drawn():
-    free = place_labels([(1.0, 1.0)], [(0.4, 0.1)], Box(0, 0, 2, 2))[0]
+    free = place_labels([(1.0, 1.0)], [(0.4, 0.1)], LabelBox(0, 0, 2, 2))[0]
     assert free.left > 1.0, "right of its point where nothing is in the way"
-    line = Box(1.0, 0.99, 2.0, 1.01)
-    moved = place_labels([(1.0, 1.0)], [(0.4, 0.1)], Box(0, 0, 2, 2), [line])[0]
+    line = LabelBox(1.0, 0.99, 2.0, 1.01)
+    moved = place_labels([(1.0, 1.0)], [(0.4, 0.1)], LabelBox(0, 0, 2, 2), [line])[0]
     assert moved.covers(line) == 0
 
 

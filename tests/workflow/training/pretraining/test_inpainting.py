@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.workflow.training.pretraining.small_network import build_inpainting, masking, silent
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.training.pretraining import fitting
 from workflow.training.pretraining.inpainting import (
     evaluate_inpainting,
@@ -18,7 +18,7 @@ from workflow.training.pretraining.inpainting import (
 )
 from workflow.training.state.record import weights_hash
 
-BASE = Policy(superpixels=9, masked=3)
+BASE = MaskingPolicy(superpixels=9, masked=3)
 build = functools.partial(build_inpainting, image_size=32)
 
 
@@ -76,7 +76,9 @@ def test_more_masked_is_more_lost():
     made = masking(epochs=10, learning_rate=0.01)
     network, _ = train_inpainting(build, made, BASE, silent)
     losses = [
-        evaluate_inpainting(network, made, Policy(superpixels=16, masked=n), torch.arange(15))
+        evaluate_inpainting(
+            network, made, MaskingPolicy(superpixels=16, masked=n), torch.arange(15)
+        )
         for n in (1, 3, 6)
     ]
     assert losses == sorted(losses)

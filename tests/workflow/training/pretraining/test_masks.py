@@ -8,12 +8,12 @@ import torch
 from pydantic import ValidationError
 
 from tests.workflow.training.pretraining.small_network import masking
-from workflow.config.sections import Policy, Pretraining
+from workflow.config.sections import MaskingPolicy, Pretraining
 from workflow.training.pretraining.masking import draw
 
 
 def policy(superpixels, masked):
-    return Policy(superpixels=superpixels, masked=masked)
+    return MaskingPolicy(superpixels=superpixels, masked=masked)
 
 
 def generator(seed=0):

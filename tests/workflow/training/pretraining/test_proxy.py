@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.workflow.training.pretraining.small_network import build_inpainting, masking, silent
-from workflow.config.sections import Policy
+from workflow.config.sections import MaskingPolicy
 from workflow.training.pretraining import masking as masking_module
 from workflow.training.pretraining.proxy import (
     PERMUTATIONS,
@@ -17,7 +17,7 @@ from workflow.training.pretraining.proxy import (
 )
 from workflow.training.state.record import weights_hash
 
-BASE = Policy(superpixels=9, masked=3)
+BASE = MaskingPolicy(superpixels=9, masked=3)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_policy_shows_in_the_loss(network):
     made = masking()
     head, _ = train_jigsaw(network, made, BASE, silent)
     loss = functools.partial(evaluate_jigsaw, head, network, made, rows=torch.arange(15))
-    other = Policy(superpixels=16, masked=8)
+    other = MaskingPolicy(superpixels=16, masked=8)
     assert loss(policy=BASE) == loss(policy=BASE)
     assert loss(policy=BASE) != loss(policy=other)
 
@@ -93,6 +93,6 @@ def test_a_jigsaw_can_be_solved(network, monkeypatch):
     colours = torch.tensor([[250, 0, 0], [0, 250, 0], [0, 0, 250], [120, 120, 120]])
     grid = colours.T.reshape(3, 2, 2).repeat_interleave(16, 1).repeat_interleave(16, 2)
     made.pool.images[:] = grid.to(torch.uint8)
-    light = Policy(superpixels=16, masked=1)
+    light = MaskingPolicy(superpixels=16, masked=1)
     head, _ = train_jigsaw(network, made, light, silent)
     assert evaluate_jigsaw(head, network, made, light, torch.arange(15)) < 0.5

@@ -7,7 +7,7 @@ import pytest
 from tests.workflow.training.pretraining.small_network import silent
 from workflow.training.pretraining.search import (
     Losses,
-    Trial,
+    PolicyTrial,
     best,
     objective,
     policy_of,
@@ -102,5 +102,7 @@ def test_it_learns_from_what_it_tried():
 
 
 def test_the_best_trial_is_the_lowest_and_the_earliest_of_several():
-    made = [Trial(policy_of(20, r), BASE, value) for r, value in ((0.1, 2), (0.2, -1), (0.3, -1))]
+    made = [
+        PolicyTrial(policy_of(20, r), BASE, value) for r, value in ((0.1, 2), (0.2, -1), (0.3, -1))
+    ]
     assert best(made) is made[1]
