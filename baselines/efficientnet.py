@@ -55,5 +55,5 @@ def build(
         drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
     )
-    reset_classifier(network)
+    reset_classifier(network, "classifier")
     return Classifier(network, sizes)

@@ -42,5 +42,5 @@ def build(
         drop_rate=drop_rate,
         aux_logits=False,
     )
-    reset_classifier(network)
+    reset_classifier(network, "fc")
     return Classifier(network, sizes)

@@ -41,7 +41,7 @@ SAID = re.compile(
 )
 NUMBERS = ("metric", "state", "mean", "sd", "low", "high")
 SECONDS = 900
-# In the comment of a job that trains; see `chains` of workflow/rules/cluster.smk.
+# In the comment of a job that trains; see `workflow.cluster.placement.chains`.
 TRAINS = f"run_isic2017_{METHOD}"
 
 

@@ -26,18 +26,18 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from torch import Tensor, nn
-from workflow.config_errors import ConfigError
-from workflow.data.errors import DataError
-from workflow.device import choose_device, choose_precision, computing
-from workflow.files import read_yaml
-from workflow.images import Batch, DeviceImages, to_device
 
-from workflow import paths
-from workflow.config import Config, load_config
+from workflow.base.errors import ConfigError, DataError
+from workflow.base.files import read_yaml
+from workflow.config import paths
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.data import make
 from workflow.data.arrays import load_arrays
+from workflow.data.images import Batch, DeviceImages, to_device
 from workflow.evaluation.evaluate import predict
-from workflow.methods import build_method
+from workflow.networks.build import build_method
+from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.training.divergence import TrainingDiverged
 from workflow.training.loop import Splits, Trainer
 
@@ -109,12 +109,12 @@ class Recorded(Trainer):
 def learning_config(
     size: int, method: str, options: dict[str, Any], training: dict[str, Any]
 ) -> Config:
-    """Preset `isic256` under a name and at a size of its own, for one method."""
+    """Preset `isic256` under a name and at a size of its own; any method can be trained in it."""
     preset = read_yaml(ROOT / "config.yaml")["presets"]["isic256"]
     preset["datasets"][DATASET]["image_size"] = size
     overrides = {
         "preset": PRESET,
-        "presets": {PRESET: preset | {"select": {"datasets": [DATASET], "methods": [method]}}},
+        "presets": {PRESET: preset},
         "data": {"isic2017_dir": os.environ.get("ISIC2017_DIR", str(REAL))},
         "methods": {method: {"options": options}},
         "training": {"threads": 1, **training},
@@ -272,17 +272,17 @@ def curves(given: argparse.Namespace) -> None:
     runs = [Run(method, variant, given.seed, given.steps) for method in given.methods]
     for run in missing(runs, given.csv):
         trainer, facts = trained(run, given.size)
-        rows = [
-            dict(zip(CURVE, (*run.key, step, *parts), strict=True))
+        rows: list[Mapping[str, Any]] = [
+            dict(zip(map(str, CURVE), (*run.key, step, *parts), strict=True))
             for step, parts in enumerate(trainer.losses, start=1)
         ]
         append(given.csv, CURVE, rows)
         print(f"trained     {run.method}: {len(rows)} steps, {facts['seconds']} s", flush=True)
-    rows = read(given.csv)
+    read_rows = read(given.csv)
     print("| method | first | largest, at step | mean of the last five | last five / first five |")
     print("|---|---|---|---|---|")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        losses = [float(row["loss"]) for row in rows if row["method"] == method]
+    for method in dict.fromkeys(row["method"] for row in read_rows):
+        losses = [float(row["loss"]) for row in read_rows if row["method"] == method]
         first, last = sum(losses[:LAST]) / LAST, sum(losses[-LAST:]) / LAST
         peak = max(losses)
         print(

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenarios import TRUTH, Block, Scenario, block_of, scenarios, simulated
+from workflow.base.columns import aligned
 from workflow.metrics.intervals import Design, detectable, p_value, t_quantile
 from workflow.metrics.ratios import Ratios, ratio_of_sums
 from workflow.metrics.statistics import agreement, holm, kendall, rank
@@ -254,12 +255,9 @@ def report(repeats: int, seed: int) -> str:
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
-    """A table for reading: the first column to the left, the others to the right."""
-    cells = [head, *([f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows)]
-    first, *others = ([row[k] for row in cells] for k in range(len(head)))
-    columns = [[cell.ljust(max(map(len, first))) for cell in first]]
-    columns += [[cell.rjust(max(map(len, other))) for cell in other] for other in others]
-    return "\n".join("  ".join(row) for row in zip(*columns, strict=True))
+    """A table for reading."""
+    cells = ([f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows)
+    return "\n".join(aligned([head, *cells]))
 
 
 def run(arguments: list[str]) -> str:

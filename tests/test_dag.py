@@ -22,7 +22,7 @@ SMALL = (
     "seeds=[0, 1]",
     "select={datasets: [retouch_spectralis], methods: [resformer_par, unetpp]}",
 )
-EXTRA_TABLES = ("efficiency", "lesions", "labels", "rules", "decisions")
+EXTRA_TABLES = ("efficiency", "lesions", "labels", "further", "rules", "decisions")
 TABLES = ("I", "II", "III", "V", "VI", "VIII", "IX", *EXTRA_TABLES)
 
 

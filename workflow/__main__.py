@@ -41,6 +41,8 @@ COMMANDS = {
     "audit": Command("what cannot be in a paper's printed tables", "workflow.commands.audit"),
     "card": Command("what each network costs; are its counts right?", "workflow.commands.card"),
     "networks": Command("write the counts of networks anew", "workflow.commands.networks"),
+    "architecture": Command("write ARCHITECTURE.md anew", "workflow.commands.architecture"),
+    "fidelity": Command("write docs/fidelity.md anew", "workflow.commands.fidelity"),
     "schema": Command("write the configuration's schema anew", "workflow.commands.schema"),
     "environments": Command(
         "write the conda and Apptainer files", "workflow.commands.environments"

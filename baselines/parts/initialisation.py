@@ -3,8 +3,8 @@
 from torch import nn
 
 
-def reset_classifier(network: nn.Module) -> None:
-    """Draw the last layer of one of timm's classification networks by torch's default.
+def reset_classifier(network: nn.Module, name: str) -> None:
+    """Draw the last layer of one of timm's classification networks anew, by torch's default.
 
     For networks whose rule in timm makes a head of few labels too large: EfficientNet's is uniform
     within 1 / sqrt(labels), 0.58 for three where it was meant for a thousand, InceptionV3's normal
@@ -12,8 +12,9 @@ def reset_classifier(network: nn.Module) -> None:
 
     Args:
         network: Changed in place. Draws come from torch's default generator, after the network's.
+        name: Of the layer in it.
     """
-    head = network.get_submodule(network.default_cfg["classifier"])
+    head = network.get_submodule(name)
     assert isinstance(head, nn.Linear)
     head.reset_parameters()
 

@@ -6,89 +6,50 @@
 import ast
 import re
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from workflow.base import source_tree
+from workflow.base.architecture import ORDER
+from workflow.base.source_tree import PACKAGES, SourceTree, room_of
+
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("workflow", "resformer", "baselines")
 # What the Snakefile imports: it has to load at once, so nothing heavy may be behind it.
 DAG = (
     "workflow.base.errors",
     "workflow.base.files",
     "workflow.base.wording",
+    "workflow.cluster.hooks",
+    "workflow.cluster.placement",
     "workflow.config.cells",
     "workflow.config.load",
     "workflow.config.paths",
-    "workflow.config.schema",
+    "workflow.data.required",
+    "workflow.figures.inputs",
     "workflow.figures.plots",
     "workflow.report.captions",
     "workflow.running.fingerprint",
+    "workflow.running.inputs",
     "workflow.running.launch",
     "workflow.running.locks",
+    "workflow.running.packs",
+    "workflow.running.raw_files",
     "workflow.status.progress",
     "workflow.status.terminal",
 )
 HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "numpy", "pandas", "scipy"}
-# The rooms in the order in which data goes: each may import from those before it alone.
-ORDER = (
-    ("base",),
-    ("config",),
-    ("running",),
-    ("networks",),
-    ("methods", "data"),
-    ("metrics",),
-    ("training",),
-    ("evaluation",),
-    ("results",),
-    ("audit",),
-    ("tables",),
-    ("verdicts",),
-    ("figures",),
-    ("report",),
-    ("planning",),
-    ("status",),
-    ("cluster",),
-    ("commands",),
-    ("__main__",),  # the front door, which stands outside of rooms
-)
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 MOST_MODULES = 16
 
 
-def module_name(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-SOURCES = {
-    module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
-}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+TREE = SourceTree.read(ROOT)
+SOURCES, TREES = TREE.files, TREE.trees
 
 
 def imported(tree, only_at_import=False):
     """What a module imports, by full name; of our own modules the module, not a name in it."""
-    nodes = _executed(tree) if only_at_import else ast.walk(tree)
-    names = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(SOURCES)
-            names |= inner or {node.module or "."}
-    return names
-
-
-def _executed(tree):
-    """The nodes that run when a module is imported: all but the insides of functions."""
-    waiting = list(tree.body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting.extend(ast.iter_child_nodes(node))
+    return source_tree.imported(tree, SOURCES, only_at_import)
 
 
 def behind(module):
@@ -102,12 +63,6 @@ def behind(module):
                 waiting += imported(TREES[name], only_at_import=True)
                 waiting += [name.rpartition(".")[0]] if "." in name else []
     return found
-
-
-def room_of(module):
-    """The room of a module of `workflow`; None for what is in no room."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "workflow" and len(parts) > 1 else None
 
 
 def first_party(names):
@@ -156,8 +111,7 @@ def test_no_import_is_relative():
 
 def test_there_is_no_circle_of_imports():
     """Imports inside functions count."""
-    graph = {name: first_party(imported(tree)) - {name} for name, tree in TREES.items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError, with the cycle
+    assert TREE.circles() == []
 
 
 @pytest.mark.parametrize("module", DAG)
@@ -168,7 +122,7 @@ def test_the_dag_imports_nothing_heavy(module):
 def test_rules_import_what_loads_at_once():
     files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
     rules = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    lines = re.findall(r"^(?:from|import) .*$", rules, re.MULTILINE)
+    lines = re.findall(r"^ *((?:from|import) .*)$", rules, re.MULTILINE)
     names = set().union(*(imported(ast.parse(line)) for line in lines))
     outside = {name.partition(".")[0] for name in names - first_party(names)}
     assert first_party(names) <= set(DAG)

@@ -268,8 +268,8 @@ def test_the_profiles_of_runs_are_shown(folder, capsys):
         (profile / "operators.txt").write_text("aten::mm")
     assert main(["profile", "smoke", "--method", "unetpp"]) == 0
     said = capsys.readouterr().out
-    assert "forward                    50    0.250000    62.5%" in said
-    assert "validate                    1    2.000000\n" in said
+    assert "forward      50  0.250000  62.5%" in said
+    assert "validate      1  2.000000\n" in said
     assert said.count("profile: ") == 1
     assert "aten::mm" not in said
     assert main(["profile", "smoke", "--operators", "--seed", "0"]) == 0

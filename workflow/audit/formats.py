@@ -1,16 +1,16 @@
 """An audit's report as text for a terminal, Markdown, CSV or JSON."""
 
-import csv
-import io
 import json
 import textwrap
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields
 
 from workflow.audit.engine import Report
 from workflow.audit.findings import IMPOSSIBLE, Correction, Finding
+from workflow.base.files import csv_text
 
-_COLUMNS = ("kind", "severity", "table", "dataset", "method", "metric", "amount", "text")
+# Of the CSV; corrections are in words.
+COLUMNS = [field.name for field in fields(Finding)]
 _WIDTH = 100
 
 
@@ -45,18 +45,17 @@ def as_markdown(report: Report) -> str:
 
 def as_csv(report: Report) -> str:
     """One line per finding."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "corrections", "claims"])
+    return csv_text(COLUMNS, as_records(report))
+
+
+def as_records(report: Report) -> Iterator[dict[str, str]]:
+    """What the CSV says of each finding, by column."""
     for finding in report.findings:
-        writer.writerow(
-            [
-                *(getattr(finding, column) for column in _COLUMNS),
-                "; ".join(_words(correction) for correction in finding.corrections),
-                " ".join(finding.claims),
-            ]
-        )
-    return stream.getvalue()
+        yield {
+            **vars(finding),
+            "corrections": "; ".join(_words(correction) for correction in finding.corrections),
+            "claims": " ".join(finding.claims),
+        }
 
 
 def as_json(report: Report) -> str:

@@ -12,7 +12,6 @@ A YAML file, data set -> any of
     image_sizes: [639×602, 6748×4499]    smallest and largest, width × height
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +20,7 @@ from typing import Any
 
 from workflow.audit.rounding import AuditError
 from workflow.audit.yaml_files import check_mapping, read_mapping
+from workflow.base.files import read_csv
 
 _KEYS = ("volumes", "slices", "prevalence", "images", "image_sizes")
 
@@ -88,9 +88,9 @@ def _volumes(content: Any, path: Path, where: str) -> tuple[tuple[int, ...], tup
     file = path.parent / str(chosen.pop("file"))
     voxels = chosen.pop("voxels", [])
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
-        of_dataset = [row for row in lines if all(row[k] == str(v) for k, v in chosen.items())]
+        of_dataset = [
+            row for row in read_csv(file) if all(row[k] == str(v) for k, v in chosen.items())
+        ]
         slices = tuple(int(row["slices"]) for row in of_dataset)
         totals = [sum(int(row[name]) for name in voxels) for row in of_dataset]
     except (OSError, KeyError, ValueError, TypeError) as error:

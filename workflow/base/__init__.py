@@ -1,5 +1,5 @@
 """What carries values and is never part of a result: files, folders, errors, threads, wording.
 
-Nothing of the project goes in. Everything else may import it, and a change here re-trains nothing.
-Open `files.py` first: a file appears whole or not at all.
+In goes nothing of the project, so everything else may import it; out come files that appear whole
+or not at all, and a change here trains nothing anew. Open `files.py` first.
 """

@@ -1,10 +1,12 @@
 """Outputs appear whole or not at all: everything the steps write goes through here."""
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Put a file into another place as well, without taking its space twice where links are."""
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links, or another one
+        shutil.copy2(file, target)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -53,6 +63,26 @@ def read_yaml(path: Path) -> Any:
     # Where libyaml is there, eight times as fast as PyYAML's own code.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+
+
+def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    """The lines of a CSV file, as column -> text."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter=delimiter))
+
+
+def csv_text(columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """A CSV file: a heading and a line for each record.
+
+    Args:
+        columns: in their order; what else a record has is left out.
+        records: column -> value; what is None or not there is empty.
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [*columns], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
 
 
 def cache_folder() -> Path:

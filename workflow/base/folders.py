@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing_folder(final: Path) -> Iterator[Path]:
+def replacing_folder(final: Path, lone: str | None = None) -> Iterator[Path]:
     """Give a folder beside `final` to write to, and put it in the place of `final` at the end.
 
     If the body raises, `final` stays as it was.
+
+    Args:
+        final: the folder to make or to replace.
+        lone: how the temporary folder is named by a caller that keeps other processes away, so
+            that `remove_leftovers` finds it after a kill. Otherwise each process has its own.
     """
-    temporary, old = (final.with_name(f".{final.name}.{os.getpid()}.{x}") for x in ("new", "old"))
+    temporary, old = _beside(final, lone)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -25,3 +30,15 @@ def replacing_folder(final: Path) -> Iterator[Path]:
             old.rename(final)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove_leftovers(final: Path, lone: str) -> None:
+    """Remove what a killed `replacing_folder` of the same arguments has left beside `final`."""
+    for leftover in _beside(final, lone):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(final: Path, lone: str | None) -> tuple[Path, Path]:
+    """Where the new folder is written, and where the old one is while they change places."""
+    new, old = (lone, "old") if lone else (f"{os.getpid()}.new", f"{os.getpid()}.old")
+    return final.with_name(f".{final.name}.{new}"), final.with_name(f".{final.name}.{old}")

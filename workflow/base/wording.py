@@ -23,6 +23,22 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def two_units(seconds: float, finest: int = 1) -> str:
+    """A time in its two largest units: `3 min 20 s`, `6 h 30 min` or `4 d 4 h`.
+
+    Args:
+        seconds: how long.
+        finest: the unit that is rounded to: 1 for seconds, 60 for minutes. What is shorter than
+            half of it is in seconds.
+    """
+    whole = finest * round(seconds / finest) or round(seconds)
+    counts = {"d": whole // 86400, "h": whole // 3600 % 24, "min": whole // 60 % 60}
+    if finest < 60 or whole < 60:
+        counts["s"] = whole % 60
+    largest = next((k for k, count in enumerate(counts.values()) if count), len(counts) - 1)
+    return " ".join(f"{count} {unit}" for unit, count in [*counts.items()][largest:][:2])
+
+
 def memory(size: float | None) -> str:
     """A number of bytes as `912 MB` or `3.4 GB` (powers of ten)."""
     if size is None or not math.isfinite(size):

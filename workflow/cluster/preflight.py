@@ -23,6 +23,7 @@ from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site
 from workflow.config import cells, paths
 from workflow.config.model import Config
+from workflow.config.sources import SOURCES
 from workflow.planning.bill import make_bill
 
 # Folders that each machine has for itself, as a rule.
@@ -227,18 +228,18 @@ def _needed(cluster: Cluster) -> float:
 
 
 def _internet(cluster: Cluster) -> Iterator[Finding]:
-    config, url = cluster.config, cluster.config.data.isic2017_url
-    needed = "isic2017" in cells.chosen_datasets(config) and not config.given_dir("isic2017")
-    if config.demo or not needed or paths.downloaded(config, "isic2017").exists():
-        return
-    if not _reachable(url):
-        yield Finding(
-            "internet",
-            True,
-            f"{url} cannot be reached from this host",
-            "ISIC 2017 is downloaded here, on the submitting host",
-            "Set HTTPS_PROXY, or fetch the archives elsewhere and set ISIC2017_DIR",
-        )
+    config = cluster.config
+    needed = {config.datasets[dataset].source for dataset in cells.chosen_datasets(config)}
+    for source in sorted(filter(config.fetches, needed)):
+        url = config.address(source)
+        if not paths.downloaded(config, source).exists() and not _reachable(url):
+            yield Finding(
+                "internet",
+                True,
+                f"{url} cannot be reached from this host",
+                f"{SOURCES[source].title} is downloaded here, on the submitting host",
+                f"Set HTTPS_PROXY, or fetch the archives elsewhere and set {source.upper()}_DIR",
+            )
 
 
 def _mail(cluster: Cluster) -> Iterator[Finding]:

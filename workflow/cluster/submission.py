@@ -3,8 +3,9 @@
 Snakemake lists steps, by the thousand; several of them are one job of Slurm's.
 """
 
+import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workflow.results.job_logs import seeds_of
 
@@ -38,6 +39,32 @@ class Submitted(NamedTuple):
     cpus: int
     memory: int
     minutes: int
+
+
+def tell_submission(workflow: Any) -> None:
+    """At the end of a dry run of Snakemake's `workflow`, say which jobs Slurm would be given."""
+    if workflow.dryrun and workflow.dag is not None:
+        most = workflow.resource_settings.nodes
+        sys.stdout.write(f"{submission(steps_of(workflow), most)}\n")
+
+
+def steps_of(workflow: Any) -> list[Step]:
+    """The steps that are to be done of Snakemake's `workflow`, each after those it rests on."""
+    needed = set(workflow.dag.needrun_jobs(exclude_finished=False))
+    return [
+        Step(
+            job.rule.name,
+            job.group,
+            # `job.is_local` is true of all in a dry run.
+            job.rule.norun or job.rule.name in workflow._localrules,
+            gpus=job.resources.get("gpu", 0),
+            cpus=job.resources.get("cpus_per_task", job.threads),
+            memory=job.resources.mem_mb,
+            minutes=job.resources.runtime,
+        )
+        for layer in workflow.dag.toposorted(needed)
+        for job in layer
+    ]
 
 
 def submission(steps: Sequence[Step], most: int) -> str:

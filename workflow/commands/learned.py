@@ -21,7 +21,7 @@ def run(options: Namespace) -> None:
     """Print the table."""
     from workflow.config.cells import runs
     from workflow.metrics.metrics import collect
-    from workflow.results.brackets import as_table
+    from workflow.results.controls import as_table
 
     config = has_run(options.preset)
     sys.stdout.write(f"{as_table(config, collect(config, runs(config)))}\n")

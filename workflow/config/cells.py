@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from workflow.config.metrics import FACTS, METRICS
 from workflow.config.model import Config
-from workflow.config.sections import FACTS, TASK_OF, ColumnGroup, Row
+from workflow.config.sections import ColumnGroup, Row
 
 
 class Cell(NamedTuple):
@@ -103,7 +104,7 @@ def has(config: Config, method: str, metric: str) -> bool:
     entry = config.methods[method]
     if metric in FACTS:
         return entry.module is not None
-    return TASK_OF[metric] in entry.tasks
+    return METRICS[metric].task in entry.tasks
 
 
 def _result_runs(config: Config) -> set[Run]:

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from workflow.config.cells import is_control, runs, table_cells
-from workflow.config.datasets import LABELS, LESIONS, kfold_of
+from workflow.config.cells import chosen_datasets, is_control, runs, table_cells
+from workflow.config.datasets import kfold_of
 from workflow.config.errors import describe, unknown
+from workflow.config.metrics import METRIC_TASK, METRICS, columns_of
 from workflow.config.model import Config
-from workflow.config.sections import COLUMNS, METRIC_TASK
-from workflow.config.training import Training, overlaid
+from workflow.config.sources import SOURCES
+from workflow.config.training import OPTIMIZERS, Training, overlaid
 
 ROOT = Path(__file__).parents[2]
 # Values of keys of `training` that only methods of these tasks can be trained with.
 TASKS_OF_CHOICE = {
-    "multi_adaptive": {"segmentation", "classification"},
+    **{name: optimizer.tasks for name, optimizer in OPTIMIZERS.items()},
     "conditional": {"classification"},
     "connectivity": {"segmentation"},
 }
@@ -31,6 +32,7 @@ def cross_check(config: Config) -> list[str]:
         *_sizes(config),
         *_weights(config),
         *_protocols(config),
+        *_phantoms(config),
         *_something(config),
     ]
 
@@ -120,12 +122,11 @@ def _build_options(file: Path) -> set[str] | None:
 def _annotated(config: Config) -> Iterator[str]:
     """Lesions and labels must be among those that a public data set annotates."""
     for name, dataset in config.datasets.items():
-        for key, allowed in (("lesions", LESIONS), ("labels", LABELS)):
-            if dataset.source not in allowed:
-                continue
+        for key in ("lesions", "labels") if dataset.public else ():
+            allowed = getattr(dataset.public, key)
             for value in getattr(dataset, key):
-                if value not in allowed[dataset.source]:
-                    yield f"datasets.{name}.{key}: {unknown(value, allowed[dataset.source])}"
+                if value not in allowed:
+                    yield f"datasets.{name}.{key}: {unknown(value, allowed)}"
         if dataset.folder and dataset.folder.labels is None:
             for value in set(dataset.labels) - set(dataset.lesions):
                 yield (
@@ -137,7 +138,8 @@ def _annotated(config: Config) -> Iterator[str]:
 def _splits(config: Config) -> Iterator[str]:
     """A split must be a rule that fits the source, or a file."""
     for name, dataset in config.datasets.items():
-        allowed = ["kfold I/K", *(["official"] if dataset.source == "isic2017" else [])]
+        official = dataset.public is not None and dataset.public.parts is not None
+        allowed = ["kfold I/K", *(["official"] if official else [])]
         if dataset.by_volume:
             allowed += ["balanced", "slices"]
         fold = kfold_of(dataset.split)
@@ -157,15 +159,14 @@ def _splits(config: Config) -> Iterator[str]:
 def _files(config: Config) -> Iterator[str]:
     """Files that the configuration names must be there before hours are spent."""
     named = {
-        "data.retouch_record": config.data.retouch_record,
-        "data.isic2017_record": config.data.isic2017_record,
+        **{f"data.{name}_record": config.record(name) for name in SOURCES},
         **{f"datasets.{name}.duplicates": d.duplicates for name, d in config.datasets.items()},
     }
     for key, file in named.items():
         if file is not None and not Path(file).is_file():
             yield f"{key}: found {file!r}, and there is no such file; name one, or null"
     for name, dataset in config.datasets.items():
-        if dataset.folder and name in LESIONS:
+        if dataset.folder and name in SOURCES:
             yield f"datasets.{name}: {name} is the name of a public source; call yours otherwise"
     if config.results == Path(config.data.store):
         yield (
@@ -225,14 +226,18 @@ def _tasks(config: Config) -> Iterator[str]:
 def _columns(config: Config) -> Iterator[str]:
     """Column groups must hold what tables of their kind have."""
     for key, table in config.tables.items():
-        allowed = COLUMNS.get(table.kind, ())
-        for i, group in enumerate(table.columns if allowed else []):
+        names = columns_of(table.kind)
+        for i, group in enumerate(table.columns if names else []):
             for j, metric in enumerate(group.metrics):
-                if metric not in allowed:
-                    *some, last = map(repr, allowed)
+                where = f"tables.{key}.columns.{i}.metrics.{j}: found {metric!r}"
+                needed = METRICS[metric].needs if metric in METRICS else None
+                if metric not in names:
+                    *some, last = map(repr, names)
+                    yield (f"{where}; a table of kind {table.kind} has {', '.join(some)} or {last}")
+                elif table.enabled and needed and not getattr(config.evaluation, needed):
                     yield (
-                        f"tables.{key}.columns.{i}.metrics.{j}: found {metric!r}; a table of kind "
-                        f"{table.kind} has {', '.join(some)} or {last}"
+                        f"{where}, which is measured only with evaluation.{needed}: true; set it, "
+                        "or leave the column out"
                     )
             if table.kind in ("classes", "rules") and group.dataset is None:
                 yield (
@@ -284,6 +289,17 @@ def _protocols(config: Config) -> Iterator[str]:
                     f"training.{key} for {method}: found {value}, which is for "
                     f"{' and '.join(sorted(needed))}; {method} does {' and '.join(tasks)}"
                 )
+
+
+def _phantoms(config: Config) -> Iterator[str]:
+    """Where data is to be phantoms, the sources of all runs must have some."""
+    for name in chosen_datasets(config) if config.demo else ():
+        public = config.datasets[name].public
+        if public and not public.phantoms:
+            yield (
+                f"data.origin: found phantom, but there are no phantoms of {public.title}, which "
+                f"{name} is made from; set it to local, or leave {name} out by `select`"
+            )
 
 
 def _something(config: Config) -> Iterator[str]:

@@ -1,44 +1,58 @@
 """The sections of the configuration on data: where raw files lie, and what a data set is."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, create_model, model_validator
 
+from workflow.config.sources import SOURCES, PublicSource
 from workflow.config.training import Names, Positive, Section, distinct
 
-# What each public source annotates, and so what `lesions` and `labels` may name; a folder of one's
-# own may annotate anything.
-LESIONS = {"retouch": ("irf", "srf", "ped"), "isic2017": ("lesion",)}
-LABELS = {
-    "retouch": ("irf", "srf", "ped", "no_fluid"),
-    "isic2017": ("melanoma", "seborrheic_keratosis", "nevus"),
-}
+if TYPE_CHECKING:
+    SourceName = VendorName = str
+else:
+    SourceName = Literal[(*SOURCES, "folder")]
+    VendorName = Literal[tuple(name for about in SOURCES.values() for name in about.vendors)]
 
 
-class PhantomRetouch(Section):
-    """Size of the phantom OCT sets, per vendor."""
+def _number(limits: Any) -> Any:
+    """The type of a number within limits, of several, or of a word; see `phantom_sizes`."""
+    if isinstance(limits[0], str):
+        return Literal[limits]
+    if isinstance(limits[0], tuple):
+        return tuple[tuple(map(_number, limits))]
+    least, most = limits
+    return Annotated[int if isinstance(least, int) else float, Field(ge=least, le=most)]
 
-    volumes: Annotated[int, Field(ge=4, le=24)]
-    scale: Annotated[float, Field(ge=0.1, le=1)]
 
-
-class PhantomIsic(Section):
-    """Size of the phantom dermoscopy archives, and how often each diagnosis is in them."""
-
-    train: Annotated[int, Field(ge=6)]
-    val: Annotated[int, Field(ge=6)]
-    test: Annotated[int, Field(ge=6)]
-    size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
-    diagnoses: Literal["real", "even"]
+def _phantom_sizes(name: str, about: PublicSource) -> Any:
+    """The section `data.phantom.NAME`, all of whose keys have to be given."""
+    keys: dict[str, Any] = {
+        key: (_number(limits), ...) for key, limits in about.phantom_sizes.items()
+    }
+    text = f"Size of the phantoms of {about.title}."
+    return create_model(
+        f"Phantom{name.title()}", __base__=Section, __doc__=text, __module__=__name__, **keys
+    )
 
 
 class Phantom(Section):
-    """What the workflow writes itself where no real data is at hand."""
+    """What the workflow writes itself where no real data is at hand; a section for each source."""
 
     seed: Annotated[int, Field(ge=0)]
-    retouch: PhantomRetouch
-    isic2017: PhantomIsic
+
+
+if not TYPE_CHECKING:
+    _SIZES = {name: _phantom_sizes(name, of) for name, of in SOURCES.items() if of.phantoms}
+    # A configuration is handed to other processes, which look for its classes in this module.
+    globals().update({section.__name__: section for section in _SIZES.values()})
+    Phantom = create_model(
+        "Phantom",
+        __base__=Phantom,
+        __doc__=Phantom.__doc__,
+        __module__=__name__,
+        **{name: (section, ...) for name, section in _SIZES.items()},
+    )
 
 
 class Resize(Section):
@@ -54,28 +68,39 @@ def _address(url: str) -> str:
     return url
 
 
+def _keys_of(name: str, about: PublicSource) -> dict[str, Any]:
+    """The keys of `data` that a public source has, all of which have to be given."""
+    keys: dict[str, Any] = {f"{name}_dir": (str | None, ...), f"{name}_record": (str | None, ...)}
+    if about.downloaded:
+        keys[f"{name}_url"] = (Annotated[str, AfterValidator(_address)], ...)
+    return keys
+
+
 class Data(Section):
-    """Where raw data comes from, and how it is prepared.
+    """Where raw data comes from, and how it is prepared; with keys of its name for each source.
 
     Attributes:
         store: folder for downloads and unpacked archives, shared by all presets.
-        retouch_record, isic2017_record: files with what is on record of the public data, which
-            the raw files are checked against; null checks nothing.
         threads: CPU threads of a preparing job.
     """
 
     origin: Literal["local", "phantom"]
     store: str
-    retouch_dir: str | None
-    isic2017_dir: str | None
-    isic2017_url: Annotated[str, AfterValidator(_address)]
-    retouch_record: str | None
-    isic2017_record: str | None
     resize: Resize
     threads: Positive
     val_volumes: Positive
     test_volumes: Positive
     phantom: Phantom
+
+
+if not TYPE_CHECKING:
+    Data = create_model(
+        "Data",
+        __base__=Data,
+        __doc__=Data.__doc__,
+        __module__=__name__,
+        **{key: kind for name, of in SOURCES.items() for key, kind in _keys_of(name, of).items()},
+    )
 
 
 def kfold_of(split: str) -> tuple[int, int] | None:
@@ -133,8 +158,8 @@ class Dataset(Section):
     """
 
     title: str
-    source: Literal["retouch", "isic2017", "folder"]
-    vendor: Literal["Cirrus", "Spectralis", "Topcon"] | None = None
+    source: SourceName
+    vendor: VendorName | None = None
     folder: FolderLayout | None = None
     image_size: Positive
     lesions: Names
@@ -147,22 +172,41 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def _keys_fit_source(self) -> Self:
-        if (self.vendor is not None) != (self.source == "retouch"):
-            raise ValueError("`vendor` goes with source retouch, and only with it")
+        vendors = self.public.vendors if self.public else ()
+        if (self.vendor is not None) != bool(vendors):
+            raise ValueError(f"`vendor` goes with source {_with('vendors')}, and only with it")
+        if self.vendor is not None and self.vendor not in vendors:
+            raise ValueError(f"`vendor` of source {self.source} is one of {', '.join(vendors)}")
         if (self.folder is not None) != (self.source == "folder"):
             raise ValueError("`folder` goes with source folder, and only with it")
-        if self.source != "retouch" and (self.slice_step != 1 or self.intensity != "type"):
-            raise ValueError("`slice_step` and `intensity` go with source retouch only")
+        if not self.volumes and (self.slice_step != 1 or self.intensity != "type"):
+            where = _with("volumes")
+            raise ValueError(f"`slice_step` and `intensity` go with source {where} only")
         if self.folder and len(self.folder.mask_values) != len(self.lesions):
             raise ValueError("folder.mask_values: give one value for each of `lesions`")
         return self
 
     @property
+    def public(self) -> PublicSource | None:
+        """What is known of its source; None of a folder of one's own."""
+        return SOURCES.get(self.source)
+
+    @property
     def color(self) -> bool:
         """Whether prepared images have three channels."""
-        return self.folder.color if self.folder else self.source == "isic2017"
+        return bool(self.folder.color if self.folder else self.public and self.public.color)
+
+    @property
+    def volumes(self) -> bool:
+        """Whether images are slices of volumes."""
+        return bool(self.public and self.public.volumes)
 
     @property
     def by_volume(self) -> bool:
         """Whether several images belong to one group."""
-        return self.source == "retouch" or bool(self.folder and self.folder.group)
+        return self.volumes or bool(self.folder and self.folder.group)
+
+
+def _with(trait: str) -> str:
+    """The sources that have a trait, in words."""
+    return " or ".join(name for name, about in SOURCES.items() if getattr(about, trait))

@@ -18,6 +18,7 @@ from workflow.config.sections import (
     Statistics,
     Table,
 )
+from workflow.config.sources import SOURCES
 from workflow.config.training import Section, Training, overlaid
 
 
@@ -63,6 +64,28 @@ class Config(Section):
         """Which raw files a data set is made from: a public source, or its own folders."""
         source = self.datasets[dataset].source
         return dataset if source == "folder" else source
+
+    def record(self, source: str) -> str | None:
+        """The file with what is on record of a public source's raw files, if one is named."""
+        return getattr(self.data, f"{source}_record", None)
+
+    def archives_record(self, source: str) -> str | None:
+        """The record of a source that has the checksums of its archives, if one is named."""
+        about = SOURCES.get(source)
+        return self.record(source) if about and not about.volumes else None
+
+    def fetches(self, source: str) -> bool:
+        """Whether a source's archives are downloaded, because nobody gave them."""
+        about = SOURCES.get(source)
+        return bool(about and about.downloaded and not self.demo and not self.given_dir(source))
+
+    def address(self, source: str) -> str:
+        """Where the archives of a source are downloaded from."""
+        return getattr(self.data, f"{source}_url")
+
+    def phantom_sizes(self, source: str) -> dict[str, Any]:
+        """How many phantoms of a source are written, and how large."""
+        return getattr(self.data.phantom, source).model_dump()
 
     def given_dir(self, source: str) -> str | None:
         """The folder of raw files that the configuration or the environment names, if any."""

@@ -1,33 +1,16 @@
 """The sections of the configuration on methods, tables, figures, scores and statistics."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from workflow.config.metrics import FACTS, METRICS, TableKind, Task
 from workflow.config.training import Names, Positive, Section, Share, distinct
 
-Task = Literal["segmentation", "classification"]
-Metric = Literal["ji", "dsc", "acc", "sen", "spe"]
-METRIC_TASK: dict[str, Task] = {
-    "ji": "segmentation",
-    "dsc": "segmentation",
-    "acc": "classification",
-    "sen": "classification",
-    "spe": "classification",
-}
-# Of every metric that some kind of table may show.
-TASK_OF: dict[str, Task] = {**METRIC_TASK, "auc": "classification"}
-# Facts of a training run, from its run.json.
-Fact = Literal["parameters", "gflops", "hours", "memory", "images_per_second"]
-FACTS: tuple[str, ...] = get_args(Fact)
-TableKind = Literal["results", "datasets", "efficiency", "classes", "rules"]
-# What the columns of each kind of table may hold.
-COLUMNS: dict[TableKind, tuple[str, ...]] = {
-    "results": tuple(METRIC_TASK),
-    "efficiency": FACTS,
-    "classes": tuple(TASK_OF),
-    "rules": tuple(TASK_OF),
-}
+if TYPE_CHECKING:
+    ColumnName = str
+else:
+    ColumnName = Literal[(*METRICS, *FACTS)]
 
 # Keys become rule names, folders and words of shell commands.
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
@@ -170,7 +153,7 @@ class ColumnGroup(Section):
 
     title: str
     dataset: str | None = None
-    metrics: Annotated[list[Metric | Literal["auc"] | Fact], Field(min_length=1)]
+    metrics: Annotated[list[ColumnName], Field(min_length=1)]
 
 
 class Row(Section):
@@ -195,7 +178,8 @@ class Table(Section):
     Attributes:
         kind: `results` as in II-IX; `datasets`, the summary I; what training cost (`efficiency`);
             results of each lesion and label (`classes`), or by each convention of a metric
-            (`rules`). The last three show only what some table of results shows.
+            (`rules`); any metric, without printed values (`metrics`). The last four show only what
+            some table of results shows.
         mark: how best and second best are shown.
         compare_within: among which rows; empty is the whole column.
         methods_of: tables of results whose methods have a row each.
@@ -217,7 +201,9 @@ class Table(Section):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.methods_of and self.kind in ("results", "datasets"):
-            raise ValueError("`methods_of` goes with kinds efficiency, classes and rules only")
+            raise ValueError(
+                "`methods_of` goes with kinds efficiency, classes, rules and metrics only"
+            )
         return self
 
 

@@ -1,10 +1,11 @@
 """The training protocol as the configuration states it: section `training`, and its overlays."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from workflow.config.errors import merge
+from workflow.config.metrics import Task
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -26,6 +27,34 @@ class Section(BaseModel):
     """A group of keys: unknown ones are refused, values cannot change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OptimizerNeeds(NamedTuple):
+    """What planning and checks have to know of an optimiser before torch is imported.
+
+    Attributes:
+        moments: float32 numbers per parameter that it keeps beside the parameter and its gradient.
+        tasks: what a method must do to be trained with it; empty if any will do.
+    """
+
+    moments: int
+    tasks: frozenset[Task] = frozenset()
+
+
+# The optimisers; `workflow.training.optimisers` makes each of them, and a test holds the two equal.
+OPTIMIZERS: dict[str, OptimizerNeeds] = {
+    "adamw": OptimizerNeeds(moments=2),
+    "adam": OptimizerNeeds(moments=2),
+    "sgd": OptimizerNeeds(moments=1),
+    "rmsprop": OptimizerNeeds(moments=2),
+    "multi_adaptive": OptimizerNeeds(
+        moments=4, tasks=frozenset({"segmentation", "classification"})
+    ),
+}
+if TYPE_CHECKING:
+    OptimizerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
 
 
 class Augmentation(Section):
@@ -93,7 +122,7 @@ class Training(Section):
     epochs: Positive
     max_steps: Positive | None
     batch_size: Annotated[int, Field(ge=2)]
-    optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "multi_adaptive"]
+    optimizer: OptimizerName
     learning_rate: Annotated[float, Field(gt=0)]
     betas: tuple[Beta, Beta]
     momentum: Beta

@@ -25,7 +25,7 @@ from workflow.data.arrays import NO_MASK, Arrays, load_arrays
 from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
 from workflow.data.split import SPLITS
 
-# In ISIC 2017 every image is of one lesion; more empty masks than this share are not an accident.
+# Where every image is of a lesion; more empty masks than this share are not an accident.
 MOST_EMPTY = 0.01
 NAMED = 10  # examples in a line
 LISTED = 100  # pairs in a message
@@ -252,7 +252,7 @@ def _listed(
 ) -> list[dict[str, Any]]:
     """All pairs of equal images: found by pixels, by their files' checksums, or known."""
     pairs = {(pair.a, pair.b): pair for pair in found.pairs}
-    if definition.source != "retouch":  # there the file is a volume, which many slices share
+    if not definition.volumes:  # there the file is a volume, which many slices share
         for _, same in table[table["sha256"].duplicated(keep=False)].groupby("sha256"):
             for a, b in itertools.combinations(same.index, 2):
                 if same["group"][a] != same["group"][b]:
@@ -333,7 +333,8 @@ def _learnable(definition: Dataset, table: pd.DataFrame) -> Gate:
 def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[str, Any] | None]:
     """Masks hold only classes, and has_mask says which are there.
 
-    Where labels are not lesions, a mask without any is counted; ISIC 2017 may hold few.
+    Where labels are not lesions, a mask without any is counted; a source in which every image shows
+    a lesion may hold few.
     """
     gate, top = Gate("masks hold classes"), len(definition.lesions)
     strays = table[table["stray"] >= 0]
@@ -353,7 +354,8 @@ def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[s
     pixels = masked[[f"pixels_{lesion}" for lesion in definition.lesions]]
     empty = masked["id"][~pixels.any(axis=1)].tolist()
     gate.detail += f", {len(empty)} of them an empty one"
-    if definition.source == "isic2017" and len(empty) > MOST_EMPTY * len(masked):
+    public = definition.public
+    if public and public.lesion_everywhere and len(empty) > MOST_EMPTY * len(masked):
         gate.failures.append(
             f"{len(empty)} of {len(masked)} masks are empty, such as {_named(empty)}; at most "
             f"{MOST_EMPTY:.0%} may be: look at the raw masks, or raise image_size"

@@ -43,7 +43,7 @@ def list_raw(config: Config, source: str, say: Callable[[str], None] = print) ->
     if "given" in roots:
         sums = recorded_sums(config, source)
         for archive in archives(roots["given"]):
-            _check_sum(archive, sums)
+            _check_sum(archive, sums, source)
             unpack(archive, roots["unpacked"], say=say)
     found = [
         (name_of(label, root, file), file, stat)
@@ -76,7 +76,7 @@ def list_raw(config: Config, source: str, say: Callable[[str], None] = print) ->
 
 def recorded_sums(config: Config, source: str) -> dict[str, str]:
     """File name -> MD5 of the files on record; empty where nothing is."""
-    record = config.data.isic2017_record if source == "isic2017" else None
+    record = config.archives_record(source)
     if record is None or config.data.origin == "phantom":
         return {}
     try:
@@ -85,11 +85,11 @@ def recorded_sums(config: Config, source: str) -> dict[str, str]:
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise DataError(
             f"{record}: cannot be read as a record with `files` (name: MD5, or {{}}). Restore the "
-            "file, or set data.isic2017_record to null"
+            f"file, or set data.{source}_record to null"
         ) from error
 
 
-def _check_sum(archive: Path, sums: dict[str, str]) -> None:
+def _check_sum(archive: Path, sums: dict[str, str], source: str) -> None:
     expected = sums.get(archive.name)
     if expected is None:
         return
@@ -98,7 +98,7 @@ def _check_sum(archive: Path, sums: dict[str, str]) -> None:
     if found != expected:
         raise DataError(
             f"{archive}: found MD5 {found}, on record {expected}. Fetch it again; if it is meant "
-            "to differ, set data.isic2017_record to a record of its own, or to null"
+            f"to differ, set data.{source}_record to a record of its own, or to null"
         )
 
 

@@ -1,7 +1,7 @@
 """Command line of the data steps: `python -m workflow.data.make STEP CONFIG NAME`.
 
 STEP is one of
-  phantom    write phantom raw files; NAME is a source, retouch or isic2017
+  phantom    write phantom raw files; NAME is a public source, such as retouch
   download   fetch the archives of source NAME that are not there yet
   raw        unpack the archives of source NAME, hash and list its raw files
   inventory  list and verify the raw images of data set NAME
@@ -10,12 +10,14 @@ STEP is one of
   gates      check what was prepared, before anything is trained on it
 """
 
+import importlib
 import sys
 from pathlib import Path
 
 from workflow.base.files import replacing, write_text
 from workflow.config import paths
 from workflow.config.model import Config
+from workflow.config.sources import SOURCES
 from workflow.data.inventory import read_inventory
 from workflow.data.split import make_split
 from workflow.running.step import run_step
@@ -23,15 +25,10 @@ from workflow.running.step import run_step
 
 def phantom(config: Config, name: str) -> None:
     """Write the phantom raw files of one source."""
-    from workflow.data.phantom.retina import write_retouch
-    from workflow.data.phantom.skin import write_isic2017
-
-    root, wanted = paths.raw_dir(config, name), config.data.phantom
-    if name == "retouch":
-        for vendor in ("Cirrus", "Spectralis", "Topcon"):
-            write_retouch(root, vendor=vendor, **wanted.retouch.model_dump(), seed=wanted.seed)
-    else:
-        write_isic2017(root, **wanted.isic2017.model_dump(), seed=wanted.seed)
+    module, _, function = SOURCES[name].phantoms.partition(":")
+    write = getattr(importlib.import_module(module), function)
+    seed = config.data.phantom.seed
+    write(paths.raw_dir(config, name), **config.phantom_sizes(name), seed=seed)
 
 
 def download(config: Config, name: str) -> None:
@@ -40,7 +37,7 @@ def download(config: Config, name: str) -> None:
     from workflow.data.listing import recorded_sums
 
     sums = recorded_sums(config, name)
-    fetch(sums, config.data.isic2017_url, paths.raw_dir(config, name))
+    fetch(sums, config.address(name), paths.raw_dir(config, name), source=name)
     lines = [f"{digest}  {file}\n" for file, digest in sums.items()]
     write_text(paths.downloaded(config, name), "".join(lines))
 

@@ -197,8 +197,8 @@ def _notes(config: Config, strips: Sequence[Strip], methods: int) -> list[str]:
         if methods > 1
         else "where the method shown errs most"
     )
-    sources = {config.datasets[strip.dataset].source for strip in strips}
-    spread = ", from different volumes where possible" if "retouch" in sources else ""
+    volumes = any(config.datasets[strip.dataset].volumes for strip in strips)
+    spread = ", from different volumes where possible" if volumes else ""
     notes = [
         f"White box: {where} (largest sum in a window of a quarter of the side); the cases are "
         f"the test images in which that sum is largest{spread}."

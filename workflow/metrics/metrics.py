@@ -1,11 +1,12 @@
 """Every metric of the tables, from saved counts and logits only (the paper's section IV).
 
 Segmentation: JI and DSC by the configured rule (`rules.py`). Classification: micro-averages over
-labels, and AUC (`scores.py`), ECE (`calibration.py`). All in per cent, except HD95 and ASD, which
-are in pixels of the resolution that was counted at.
+labels, and AUC (`scores.py`), ECE (`calibration.py`). `workflow.config.metrics` lists them all with
+their units, and a share of counts needs no more than its entry there. Any other has a function: of
+pixels in `rules._OTHERS`, of distances and of logits in `_distances` and `_ranked` here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow.config.cells import Run
+from workflow.config.metrics import METRICS
 from workflow.config.model import Config
 from workflow.config.sections import Evaluation
 from workflow.metrics.calibration import expected_calibration_error
@@ -38,8 +40,13 @@ class ByClass(NamedTuple):
         return float(defined.mean()) if len(defined) else float("nan"), int(self.n.sum())
 
 
-def collect(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
+def collect(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> pd.DataFrame:
     """The metrics of the given runs and of all seeds whose counts are there.
+
+    Args:
+        config: the resolved configuration.
+        runs: whose metrics.
+        also: names of metrics that the configured rule does not bring.
 
     Returns:
         One row per run, seed and metric: dataset, method, seed, metric, value (NaN where it is
@@ -53,36 +60,43 @@ def collect(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
         (*run, seed, metric, *found)
         for run, seeds in read_runs(config, runs)
         for seed, counts in seeds.items()
-        for metric, found in metrics(counts, config.evaluation).items()
+        for metric, found in metrics(counts, config.evaluation, also).items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def collect_ratios(config: Config, runs: Iterable[Run]) -> dict[Run, dict[str, Ratios]]:
+def collect_ratios(
+    config: Config, runs: Iterable[Run], also: Collection[str] = ()
+) -> dict[Run, dict[str, Ratios]]:
     """What intervals are computed from: run -> metric -> ratios of the seeds that are there.
 
-    A run without any counts is left out. Metrics are those of `ratios`.
+    A run without any counts is left out. Metrics are those of `ratios`; arguments as of `collect`.
 
     Raises:
         DataError: as `collect` does.
     """
     return {
-        run: ratios(seeds, config.evaluation) for run, seeds in read_runs(config, runs) if seeds
+        run: ratios(seeds, config.evaluation, also)
+        for run, seeds in read_runs(config, runs)
+        if seeds
     }
 
 
-def ratios(seeds: Mapping[int, Counts], evaluation: Evaluation) -> dict[str, Ratios]:
+def ratios(
+    seeds: Mapping[int, Counts], evaluation: Evaluation, also: Collection[str] = ()
+) -> dict[str, Ratios]:
     """Metric -> ratios of one run, with `values()` as `metrics` has them, seed by seed.
 
     Args:
         seeds: seed -> its counts, all of the same images.
         evaluation: the rules.
+        also: as of `collect`.
 
     Returns:
         What `metrics` has except `auc`, `ece`, `hd95` and `asd`, which are no ratios of sums or
         not in per cent.
     """
-    parts = [_parts(counts, evaluation) for counts in seeds.values()]
+    parts = [_parts(counts, evaluation, also) for counts in seeds.values()]
     return {
         metric: Ratios(
             np.stack([found[metric].numerator for found in parts]),
@@ -94,9 +108,11 @@ def ratios(seeds: Mapping[int, Counts], evaluation: Evaluation) -> dict[str, Rat
     }
 
 
-def metrics(counts: Counts, evaluation: Evaluation) -> dict[str, tuple[float, int]]:
+def metrics(
+    counts: Counts, evaluation: Evaluation, also: Collection[str] = ()
+) -> dict[str, tuple[float, int]]:
     """Metric -> (value, n) of one seed of a run, for the tasks that its counts hold."""
-    found = {metric: _total(parts) for metric, parts in _parts(counts, evaluation).items()}
+    found = {metric: _total(parts) for metric, parts in _parts(counts, evaluation, also).items()}
     if counts.pixels is not None:
         distances = _distances(counts.pixels)
         found |= {metric: by_class.mean() for metric, by_class in distances.items()}
@@ -106,8 +122,8 @@ def metrics(counts: Counts, evaluation: Evaluation) -> dict[str, tuple[float, in
     return found
 
 
-def per_class(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
-    """Every metric of each lesion and each label by itself.
+def per_class(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> pd.DataFrame:
+    """Every metric of each lesion and each label by itself; arguments as of `collect`.
 
     Returns:
         One row per run, seed, metric and class: dataset, method, seed, metric, class, value, n.
@@ -119,7 +135,7 @@ def per_class(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
         (*run, seed, metric, *found)
         for run, seeds in read_runs(config, runs)
         for seed, counts in seeds.items()
-        for metric, images, by_class in _by_class(counts, config.evaluation)
+        for metric, images, by_class in _by_class(counts, config.evaluation, also)
         for found in zip(images.names, by_class.value, by_class.n, strict=True)
     ]
     return pd.DataFrame(rows, columns=CLASS_COLUMNS)
@@ -148,16 +164,18 @@ def alternative_rules(config: Config, runs: Iterable[Run]) -> pd.DataFrame:
                     evaluation = config.evaluation.model_copy(update={"decision": decision})
                     pooled = _pooled_decisions(counts.labels, evaluation)
                     found = {metric: _total(parts) for metric, parts in pooled.items()}
-                    found["auc"] = _ranked(counts.labels, evaluation)["auc"].mean()
+                    for metric, by_class in _ranked(counts.labels, evaluation).items():
+                        if "rules" in METRICS[metric].tables:
+                            found[metric] = by_class.mean()
                     rows += [(*run, seed, decision, m, *values) for m, values in found.items()]
     return pd.DataFrame(rows, columns=RULE_COLUMNS)
 
 
-def _parts(counts: Counts, evaluation: Evaluation) -> dict[str, Parts]:
+def _parts(counts: Counts, evaluation: Evaluation, also: Collection[str]) -> dict[str, Parts]:
     """The metrics of a table's columns that are ratios of sums."""
     found: dict[str, Parts] = {}
     if counts.pixels is not None:
-        found |= segmentation_parts(counts.pixels, evaluation.rule)
+        found |= segmentation_parts(counts.pixels, evaluation.rule, also)
     if counts.labels is not None:
         found |= _pooled_decisions(counts.labels, evaluation)
     return found
@@ -195,11 +213,13 @@ def _ranked(labels: Labels, evaluation: Evaluation) -> dict[str, ByClass]:
     }
 
 
-def _by_class(counts: Counts, evaluation: Evaluation) -> list[tuple[str, Images, ByClass]]:
+def _by_class(
+    counts: Counts, evaluation: Evaluation, also: Collection[str]
+) -> list[tuple[str, Images, ByClass]]:
     found: list[tuple[str, Images, ByClass]] = []
     pixels, labels = counts
     if pixels is not None:
-        parts = segmentation_parts(pixels, evaluation.rule)
+        parts = segmentation_parts(pixels, evaluation.rule, also)
         values = {metric: _each(of_metric) for metric, of_metric in parts.items()}
         values |= _distances(pixels)
         found += [(metric, pixels.images, value) for metric, value in values.items()]

@@ -15,22 +15,23 @@ challenge: the ISIC challenge's, which is `empty_is_one` too. Adds `ji_65`, by w
 A class that no reference holds is left out, except where a rule counts images without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow.config.metrics import METRICS, Count, Ratio, ratios
 from workflow.config.sections import SegmentationRule
 from workflow.metrics.saved import Pixels
 
 RULES: tuple[SegmentationRule, ...] = get_args(SegmentationRule)
-# What true positive pixels weigh in each metric: weight·TP / (weight·TP + FP + FN).
-WEIGHTS = {"ji": 1, "dsc": 2}
 # The Jaccard index that the ISIC challenge of 2018 takes for a success.
 SUCCESS = 0.65
 
 Floats = NDArray[np.float64]
+Counted = Mapping[Count, Floats]
 
 
 class Parts(NamedTuple):
@@ -48,48 +49,70 @@ class Parts(NamedTuple):
     groups: tuple[str, ...]
 
 
-def segmentation_parts(pixels: Pixels, rule: SegmentationRule) -> dict[str, Parts]:
-    """metric -> its parts under a rule: `ji`, `dsc`, and what else the rule has."""
-    found = {metric: _PARTS[rule](pixels, weight) for metric, weight in WEIGHTS.items()}
-    if rule == "per_volume":
-        found["avd"] = _volume_difference(pixels)
-    if rule == "challenge":
-        jaccard = _overlap(pixels.tp, pixels.fp, pixels.fn, WEIGHTS["ji"], empty=1)
-        found["ji_65"] = _of_all(pixels, np.where(jaccard >= SUCCESS, jaccard, 0))
+def segmentation_parts(
+    pixels: Pixels, rule: SegmentationRule, also: Collection[str] = ()
+) -> dict[str, Parts]:
+    """metric -> its parts under a rule.
+
+    Args:
+        pixels: what the masks of a run count.
+        rule: how images become one number.
+        also: names of metrics that are wanted whatever the rule is; others are not asked for here.
+
+    Returns:
+        The shares of counts (`ji`, `dsc`), then what the rule brings and what is wanted also.
+    """
+    found = {
+        metric: _PARTS[rule](pixels, ratio) for metric, ratio in ratios("segmentation").items()
+    }
+    for metric, parts in _OTHERS.items():
+        if METRICS[metric].rule == rule or metric in also:
+            found[metric] = parts(pixels)
     return found
 
 
-def _overlap(tp: Floats, fp: Floats, fn: Floats, weight: int, empty: float) -> Floats:
-    """JI (weight 1) or DSC (weight 2), from 0 to 1; `empty` where neither mask holds the class."""
-    whole = weight * tp + fp + fn
-    return np.divide(weight * tp, whole, out=np.full_like(whole, empty), where=whole > 0)
+def share(counts: Counted, ratio: Ratio, empty: float) -> Floats:
+    """A share of counts, from 0 to 1; `empty` where nothing is below the line."""
+    above, below = (sum_of(counts, names) for names in ratio)
+    return np.divide(above, below, out=np.full_like(below, empty), where=below > 0)
 
 
-def _per_image(pixels: Pixels, weight: int) -> Parts:
+def sum_of(counts: Counted, names: Sequence[Count]) -> Floats:
+    """The sum of some counts: whole numbers, so in any order the same."""
+    return reduce(np.add, (counts[name] for name in names))
+
+
+def _counts(pixels: Pixels) -> Counted:
+    return {"tp": pixels.tp, "fp": pixels.fp, "fn": pixels.fn, "tn": pixels.tn}
+
+
+def _per_image(pixels: Pixels, ratio: Ratio) -> Parts:
     held, images = pixels.tp + pixels.fn > 0, pixels.images
-    # An image that does not hold the class has no true positive pixel, and scores 0.
-    scores = _overlap(pixels.tp, pixels.fp, pixels.fn, weight, empty=0)
+    # Only images that hold the class count; where nothing of it was found, a share is 0.
+    scores = share(_counts(pixels), ratio, empty=0) * held
     return Parts(images.sums(scores), images.sums(held), held.sum(axis=0), images.groups)
 
 
-def _pooled(pixels: Pixels, weight: int) -> Parts:
-    held, images = (pixels.tp + pixels.fn > 0).any(axis=0), pixels.images
-    whole = images.sums(weight * pixels.tp + pixels.fp + pixels.fn)
+def _pooled(pixels: Pixels, ratio: Ratio) -> Parts:
+    images = pixels.images
+    above, below = (images.sums(sum_of(_counts(pixels), names)) for names in ratio)
+    held = (pixels.tp + pixels.fn > 0).any(axis=0) & (below > 0).any(axis=0)
     # Found where there is none of it, a class that no reference holds would count as 0 for some
     # methods and be left out for others.
     n = np.where(held, len(images.ids), 0)
-    return Parts(images.sums(weight * pixels.tp), whole * held, n, images.groups)
+    return Parts(above, below * held, n, images.groups)
 
 
-def _per_volume(pixels: Pixels, weight: int) -> Parts:
-    tp, fp, fn = (pixels.images.sums(x) for x in (pixels.tp, pixels.fp, pixels.fn))
-    held = tp + fn > 0
-    scores = _overlap(tp, fp, fn, weight, empty=0)
+def _per_volume(pixels: Pixels, ratio: Ratio) -> Parts:
+    sums = pixels.images.sums
+    counts: Counted = {name: sums(values) for name, values in _counts(pixels).items()}
+    held = counts["tp"] + counts["fn"] > 0
+    scores = share(counts, ratio, empty=0) * held
     return Parts(scores, held.astype(np.float64), held.sum(axis=0), pixels.images.groups)
 
 
-def _empty_is_one(pixels: Pixels, weight: int) -> Parts:
-    return _of_all(pixels, _overlap(pixels.tp, pixels.fp, pixels.fn, weight, empty=1))
+def _empty_is_one(pixels: Pixels, ratio: Ratio) -> Parts:
+    return _of_all(pixels, share(_counts(pixels), ratio, empty=1))
 
 
 def _of_all(pixels: Pixels, scores: Floats) -> Parts:
@@ -107,10 +130,20 @@ def _volume_difference(pixels: Pixels) -> Parts:
     return Parts(share, np.ones_like(share), n, pixels.images.groups)
 
 
-_PARTS: dict[SegmentationRule, Callable[[Pixels, int], Parts]] = {
+def _above_success(pixels: Pixels) -> Parts:
+    jaccard = share(_counts(pixels), ratios("segmentation")["ji"], empty=1)
+    return _of_all(pixels, np.where(jaccard >= SUCCESS, jaccard, 0))
+
+
+_PARTS: dict[SegmentationRule, Callable[[Pixels, Ratio], Parts]] = {
     "per_image": _per_image,
     "pooled": _pooled,
     "per_volume": _per_volume,
     "empty_is_one": _empty_is_one,
     "challenge": _empty_is_one,
+}
+# Metrics of their own, which are no shares of one image's or volume's counts.
+_OTHERS: dict[str, Callable[[Pixels], Parts]] = {
+    "avd": _volume_difference,
+    "ji_65": _above_success,
 }

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from workflow.config.metrics import ratios
 from workflow.config.sections import Evaluation
-from workflow.metrics.rules import Floats, Parts
+from workflow.metrics.rules import Counted, Floats, Parts, sum_of
 from workflow.metrics.saved import Labels
 
 Decision = Literal["sigmoid", "softmax", "argmax"]
@@ -33,16 +34,18 @@ def decide(labels: Labels, evaluation: Evaluation) -> NDArray[np.bool_]:
 
 
 def decision_parts(labels: Labels, evaluation: Evaluation) -> dict[str, Parts]:
-    """`acc`, `sen` and `spe` of each label by itself."""
+    """`acc`, `sen`, `spe`, and what else is a share of right decisions, of each label by itself."""
     called, target, images = decide(labels, evaluation), labels.target, labels.images
-    return {
-        metric: Parts(images.sums(right), images.sums(asked), asked.sum(axis=0), images.groups)
-        for metric, right, asked in (
-            ("acc", called == target, np.ones_like(target)),
-            ("sen", called & target, target),
-            ("spe", ~called & ~target, ~target),
-        )
-    }
+    cells = (called & target, called & ~target, ~called & target, ~called & ~target)
+    counts: Counted = dict(
+        zip(("tp", "fp", "fn", "tn"), (cell.astype(np.float64) for cell in cells), strict=True)
+    )
+    found = {}
+    for metric, ratio in ratios("classification").items():
+        above, below = (sum_of(counts, names) for names in ratio)
+        n = below.sum(axis=0).astype(np.int64)
+        found[metric] = Parts(images.sums(above), images.sums(below), n, images.groups)
+    return found
 
 
 def pooled_over_labels(parts: Parts) -> Parts:

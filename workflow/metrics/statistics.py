@@ -107,7 +107,7 @@ def rank(
 def rank_together(
     columns: Mapping[Column, Mapping[str, Ratios | None]],
     design: Design,
-    higher_is_better: bool = True,
+    higher_is_better: bool | Mapping[Column, bool] = True,
 ) -> dict[Column, Ranking]:
     """Rank the methods of each column of a table, and say which places are open.
 
@@ -120,16 +120,18 @@ def rank_together(
         columns: column -> method -> one metric on one data set; None, or no value, for a method
             without one.
         design: its alpha is that of the tests.
-        higher_is_better: whether the best is the highest mean.
+        higher_is_better: whether the best is the highest mean; of each column, or of all.
 
     Raises:
         DataError: two methods of a column have other groups.
     """
-    sign = 1 if higher_is_better else -1
+    up = higher_is_better
+    upward = dict.fromkeys(columns, up) if isinstance(up, bool) else up
+    sign = {key: 1 if upward[key] else -1 for key in columns}
     means = {key: _means(column) for key, column in columns.items()}
     found = {
         key: differences(
-            {name: ratios for name in _ordered(means[key], sign) if (ratios := column[name])},
+            {name: ratios for name in _ordered(means[key], sign[key]) if (ratios := column[name])},
             design,
         )
         for key, column in columns.items()
@@ -139,7 +141,9 @@ def rank_together(
     corrected: dict[Column, dict[tuple[str, str], float | None]] = {key: {} for key in columns}
     for (key, pair), p in zip(pairs, tested, strict=True):
         corrected[key][pair] = p
-    return {key: _ranking(means[key], found[key], corrected[key], design, sign) for key in columns}
+    return {
+        key: _ranking(means[key], found[key], corrected[key], design, sign[key]) for key in columns
+    }
 
 
 def _ordered(means: Mapping[str, float], sign: int) -> list[str]:

@@ -1,6 +1,6 @@
-"""What a configuration will cost before it is run; `resformer plan` is the command.
+"""What a configuration will cost, before it is run.
 
-`images` counts images, `networks` what a network computes and stores, `devices` how fast a device
-is, `cost` puts the three together for a run, `schedule` runs over GPUs, and `bill` adds up. Only
-`calibrate`, and counting a network that is not on record, import torch.
+In go a configuration and a device; out come hours, memory and disk, for each run and in all. Only
+calibrating a device, and counting a network that is not on record, import torch. Open `cost.py`
+first, for one run, then `bill.py`, which adds up.
 """

@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from workflow.config.model import Config
-from workflow.config.training import Training
+from workflow.config.training import OPTIMIZERS, Training
 from workflow.planning.devices import Device, choose
 from workflow.planning.images import Images, images_of
 from workflow.planning.networks import Network, known_network, network_of
@@ -22,8 +22,6 @@ COMPILING = 60.0
 # Seconds per test image to score it and to write what the report shows, of one processor
 # (demo: 302 s for 218 runs of some 40 images each, their starts left out).
 SCORING = 0.02
-# Of the optimisers, float32 numbers per parameter beside the parameter and its gradient.
-MOMENTS = {"adamw": 2, "adam": 2, "sgd": 1, "rmsprop": 2, "multi_adaptive": 4}
 # What convolutions want as workspace, and what the allocator cannot use.
 SPARE = 1.25
 # A process with torch and its libraries, on the host.
@@ -117,7 +115,7 @@ def _cost(config: Config, dataset: str, method: str, device: Device, network: Ne
     done = work(config, dataset, method, network, images)
     rate, forward = device.rate(method), device.evaluation_rate(method)
     weights = 4.0 * network.parameters
-    state = (1 + MOMENTS[training.optimizer]) * weights
+    state = (1 + OPTIMIZERS[training.optimizer].moments) * weights
     size = config.datasets[dataset].image_size ** 2
     pixels = (images.train + images.val) * size * (4 if config.datasets[dataset].color else 2)
     return Cost(
@@ -139,7 +137,7 @@ def step_bytes(network: Network, training: Training, precision: str) -> float:
     weights = 4.0 * network.parameters
     narrow = training.precision != "float32" and precision != "float32"
     kept = network.kept * training.batch_size * (0.5 if narrow else 1.0)
-    return (2 + MOMENTS[training.optimizer]) * weights + kept
+    return (2 + OPTIMIZERS[training.optimizer].moments) * weights + kept
 
 
 def predicted_runtime(

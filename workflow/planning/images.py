@@ -1,17 +1,15 @@
 """How many images each split of a data set has, before it is prepared as well as after."""
 
-import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from workflow.base.errors import ConfigError
-from workflow.base.files import read_json, read_yaml
+from workflow.base.files import read_csv, read_json, read_yaml
 from workflow.config import paths
 from workflow.config.datasets import Dataset, kfold_of
 from workflow.config.model import Config
-
-# B-scans of a phantom volume, as most real volumes have them.
-PHANTOM_SLICES = {"Cirrus": 128, "Spectralis": 49, "Topcon": 128}
+from workflow.config.sources import PublicSource
 
 
 class Images(NamedTuple):
@@ -44,44 +42,42 @@ def images_of(config: Config, dataset: str) -> Images:
         splits = read_json(manifest)["splits"]
         return _images({name: split["images"] for name, split in splits.items()}, "prepared")
     definition = config.datasets[dataset]
-    if definition.source == "isic2017":
-        return _isic(config, definition)
-    if definition.source == "retouch":
-        return _retouch(config, definition)
+    if definition.public:
+        counted = _of_volumes if definition.volumes else _of_parts
+        return counted(config, definition, definition.public)
     raise ConfigError(
         f"datasets.{dataset}: how many images it has is known once it is prepared, and "
         f"{manifest} is not there; run snakemake --cores all {manifest} first"
     )
 
 
-def _isic(config: Config, definition: Dataset) -> Images:
+def _of_parts(config: Config, definition: Dataset, about: PublicSource) -> Images:
     """The phantom archives' size, or the record's; a CSV as split leaves images out."""
     if config.demo:
-        made = config.data.phantom.isic2017
-        return Images(made.train, made.val, made.test, "on record")
+        return _images(config.phantom_sizes(definition.source), "on record")
     if definition.split.endswith(".csv"):
-        rows = _rows(definition.split)
+        rows = read_csv(Path(definition.split))
         return _counted({row["id"]: 1 for row in rows}, definition.split)
-    if config.data.isic2017_record is None:
-        return Images(2000, 150, 600, "roughly")
-    counts = read_yaml(Path(config.data.isic2017_record))["counts"]
+    record = config.record(definition.source)
+    if record is None:
+        if about.parts is None:
+            raise ConfigError(_unknown(definition, "images"))
+        return _images(about.parts, "roughly")
+    counts = read_yaml(Path(record))["counts"]
     return _images({name: of_split["images"] for name, of_split in counts.items()}, "on record")
 
 
-def _retouch(config: Config, definition: Dataset) -> Images:
+def _of_volumes(config: Config, definition: Dataset, about: PublicSource) -> Images:
     """Slices of the vendor's volumes, every `slice_step`-th, over the splits."""
     vendor, step = str(definition.vendor), definition.slice_step
     if config.demo:
-        made = config.data.phantom.retouch
-        volumes = {str(number): PHANTOM_SLICES[vendor] for number in range(made.volumes)}
-    elif config.data.retouch_record:
-        rows = _rows(config.data.retouch_record)
+        count = config.phantom_sizes(definition.source)["volumes"]
+        volumes = {str(number): about.phantom_slices[vendor] for number in range(count)}
+    elif record := config.record(definition.source):
+        rows = read_csv(Path(record))
         volumes = {row["id"]: int(row["slices"]) for row in rows if row["vendor"] == vendor}
     else:
-        raise ConfigError(
-            "data.retouch_record: found null, so the volumes are known once they are read; "
-            "prepare the data first, or name the record"
-        )
+        raise ConfigError(_unknown(definition, "volumes"))
     taken = {name: -(-slices // step) for name, slices in volumes.items()}
     if definition.split.endswith(".csv") and not config.demo:
         return _counted(taken, definition.split)
@@ -94,19 +90,21 @@ def _retouch(config: Config, definition: Dataset) -> Images:
     return _images({name: round(share * each) for name, share in shares.items()}, "roughly")
 
 
+def _unknown(definition: Dataset, what: str) -> str:
+    return (
+        f"data.{definition.source}_record: found null, so the {what} are known once they are read; "
+        "prepare the data first, or name the record"
+    )
+
+
 def _counted(sizes: dict[str, int], split: str) -> Images:
     """The images of each split by a CSV of ids, of images or of volumes."""
     counts = {"train": 0, "val": 0, "test": 0}
-    for row in _rows(split):
+    for row in read_csv(Path(split)):
         if row["split"] in counts:
             counts[row["split"]] += sizes.get(row["id"], 0)
     return _images(counts, "on record")
 
 
-def _images(counts: dict[str, int], known: str) -> Images:
+def _images(counts: Mapping[str, int], known: str) -> Images:
     return Images(counts["train"], counts["val"], counts["test"], known)
-
-
-def _rows(file: str) -> list[dict[str, str]]:
-    with Path(file).open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))

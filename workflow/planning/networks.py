@@ -6,7 +6,6 @@ Counting needs torch and takes up to seconds a network; the file spares the plan
 both. Rows are looked up by all that decides a network, so that a changed option is counted.
 """
 
-import csv
 import json
 import math
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.base.files import cache_folder, read_json, replacing, write_json
+from workflow.base.files import cache_folder, csv_text, read_csv, read_json, write_json, write_text
 from workflow.config.cells import runs
 from workflow.config.load import load_config
 from workflow.config.model import Config
@@ -99,11 +98,10 @@ def _key(config: Config, dataset: str, method: str) -> str:
 
 @cache
 def _on_record() -> dict[str, Network]:
-    with FILE.open(newline="") as stream:
-        return {
-            row["network"]: Network(*(int(row[name]) for name in Network._fields))
-            for row in csv.DictReader(stream)
-        }
+    return {
+        row["network"]: Network(*(int(row[name]) for name in Network._fields))
+        for row in read_csv(FILE)
+    }
 
 
 def _count(config: Config, dataset: str, method: str) -> Network:
@@ -128,8 +126,6 @@ def write_record() -> Path:
     counted: dict[str, Network] = {}
     for preset in ("paper", "everything", "demo"):
         counted |= rows(load_config(overrides={"preset": preset}))
-    with replacing(FILE) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["network", *Network._fields])
-        writer.writerows([key, *counts] for key, counts in sorted(counted.items()))
+    records = ({"network": key, **counts._asdict()} for key, counts in sorted(counted.items()))
+    write_text(FILE, csv_text(["network", *Network._fields], records))
     return FILE

@@ -1,9 +1,11 @@
 """A bill as text and as data."""
 
-from collections.abc import Iterator
 from typing import Any
 
+from workflow.base.columns import aligned
+from workflow.config.cells import Run
 from workflow.config.model import Config
+from workflow.config.sources import SOURCES
 from workflow.planning.bill import Bill, table_bill
 from workflow.planning.devices import SHARE_RANGE
 from workflow.planning.used import Used, used
@@ -88,60 +90,52 @@ def _totals(config: Config, bill: Bill) -> str:
         ),
     ]
     if not config.demo:
-        lines.append(
-            "Downloads and unpacked archives come on top: some 6 GB of RETOUCH, tens of ISIC 2017."
-        )
+        names = dict.fromkeys(entry.source for entry in config.datasets.values() if entry.public)
+        about = [SOURCES[name] for name in names]
+        sizes = ", ".join(f"{source.disk} of {source.title}" for source in about if source.disk)
+        lines.append(f"Downloads and unpacked archives come on top: {sizes}.")
     return "\n".join(lines)
 
 
 def _methods(config: Config, bill: Bill) -> str:
-    rows = [
-        f"{'by method':<{WIDTH}}{'runs':>6}{'hours':>10}{'hours a run':>13}{'GB':>8}{'at once':>9}"
-    ]
+    rows = [["by method", "runs", "hours", "hours a run", "GB", "at once"]]
     for method, runs in bill.by_method().items():
-        hours = bill.hours(runs)
-        longest = max(runs, key=lambda run: bill.costs[run].seconds)
-        memory = max(bill.costs[run].device_bytes for run in runs)
-        together = min(bill.at_once(run) for run in runs)
-        trained = config.methods[method].module is not None
-        rows.append(
-            f"{method:<{WIDTH}}{len(runs) * bill.seeds:>6}{_amount(hours):>10}"
-            f"{_amount(bill.costs[longest].seconds / 3600):>13}"
-            + (f"{memory / 1e9:>8.1f}{together:>9}" if trained else "")
-        )
-    rows.append("hours a run: of the longest; at once: seeds that the device's memory holds, as in")
-    rows.append("training.seeds_at_once; 0: roughly, not even one, so watch the first run")
-    return "\n".join(rows)
+        longest = max(bill.costs[run].seconds for run in runs)
+        row = [method, *_runs(bill, runs), _amount(longest / 3600)]
+        if config.methods[method].module is not None:
+            memory = max(bill.costs[run].device_bytes for run in runs)
+            row += [f"{memory / 1e9:.1f}", str(min(map(bill.at_once, runs)))]
+        rows.append(row)
+    return "\n".join(
+        [
+            *aligned(rows, WIDTH),
+            "hours a run: of the longest; at once: seeds that the device's memory holds, as in",
+            "training.seeds_at_once; 0: roughly, not even one, so watch the first run",
+        ]
+    )
 
 
 def _tables(config: Config, bill: Bill) -> str:
-    rows = [f"{'by table':<{WIDTH}}{'runs':>6}{'hours':>10}"]
-    for key, runs in table_bill(config, bill).items():
-        count = len(runs) * bill.seeds
-        rows.append(f"{key:<{WIDTH}}{count:>6}{_amount(bill.hours(runs)):>10}")
-    rows.append("a run that several tables show counts in each of them, and once in the total")
-    return "\n".join(rows)
+    rows = [[key, *_runs(bill, runs)] for key, runs in table_bill(config, bill).items()]
+    note = "a run that several tables show counts in each of them, and once in the total"
+    return "\n".join([*aligned([["by table", "runs", "hours"], *rows], WIDTH), note])
 
 
-def _used(lines: list[Used], bill: Bill) -> Iterator[str]:
-    if any(line.device != bill.device.name for line in lines):
-        yield f"predicted for {bill.device.name}, used on the devices named: they may not compare"
-    yield (
-        f"{'training that is done':<{WIDTH}}{'runs':>6}{'predicted s':>13}{'used s':>10}"
-        f"{'used/pred.':>12}  device"
-    )
-    for line in lines:
+def _runs(bill: Bill, runs: list[Run]) -> list[str]:
+    """How many runs, and the hours of them all."""
+    return [str(len(runs) * bill.seeds), _amount(bill.hours(runs))]
+
+
+def _used(lines: list[Used], bill: Bill) -> list[str]:
+    of_all = (sum(getattr(line, what) for line in lines) for what in ("runs", "predicted", "used"))
+    rows = [["training that is done", "runs", "predicted s", "used s", "used/pred.", "device"]]
+    for line in [*lines, Used("all", *of_all, device="")]:
         ratio = f"{line.used / line.predicted:.2f}" if line.predicted else "-"
-        yield (
-            f"{line.method:<{WIDTH}}{line.runs:>6}{line.predicted:>13.1f}{line.used:>10.1f}"
-            f"{ratio:>12}  {line.device}"
-        )
-    predicted, spent = (
-        sum(getattr(line, what) for line in lines) for what in ("predicted", "used")
-    )
-    ratio = f"{spent / predicted:.2f}" if predicted else "-"
-    count = sum(line.runs for line in lines)
-    yield f"{'all':<{WIDTH}}{count:>6}{predicted:>13.1f}{spent:>10.1f}{ratio:>12}"
+        seconds = [f"{line.predicted:.1f}", f"{line.used:.1f}"]
+        rows.append([line.method, str(line.runs), *seconds, ratio, line.device])
+    other = any(line.device != bill.device.name for line in lines)
+    note = f"predicted for {bill.device.name}, used on the devices named: they may not compare"
+    return [*([note] if other else []), *aligned(rows, WIDTH)]
 
 
 def _amount(hours: float) -> str:

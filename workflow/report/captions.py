@@ -31,6 +31,11 @@ def plot_caption(config: Config, key: str) -> str:
     return caption(PLOTS[key].caption, notices(config, plot_runs(config, key)))
 
 
+def labels(title: str, suffix: str) -> dict[str, str]:
+    """What stands in a row of the table of contents: the output's name and its format."""
+    return {"Name": title, "Format": suffix}
+
+
 def caption(text: str, warnings: Iterable[str]) -> str:
     """Warnings in bold, one to a paragraph, then the text."""
     return "\n\n".join([*(f"**{escaped(one)}**" for one in warnings), escaped(text)])

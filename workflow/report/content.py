@@ -13,7 +13,7 @@ from workflow.config.cells import Run, chosen_datasets, made_figures, made_table
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.figures.plots import PLOTS, made_plots
-from workflow.results.brackets import Bracket, brackets
+from workflow.results.controls import ControlRange, control_ranges
 from workflow.results.read import Results
 from workflow.results.records import RunRecord, distinct, read_records, total
 from workflow.tables.content import ReportTable
@@ -39,7 +39,7 @@ class Content:
     records: list[RunRecord]
     tables: dict[str, ReportTable]
     manifests: dict[str, dict[str, Any]]
-    brackets: list[Bracket]
+    control_ranges: list[ControlRange]
     verdicts: Verdicts
 
     @cached_property
@@ -48,9 +48,11 @@ class Content:
         return sheets(self.config, self.verdicts)
 
     @property
-    def outside(self) -> list[Bracket]:
+    def outside(self) -> list[ControlRange]:
         """The learned methods that do not lie between their controls, the lowest first."""
-        return sorted((b for b in self.brackets if not b.inside), key=lambda b: b.score - b.floor)
+        return sorted(
+            (b for b in self.control_ranges if not b.inside), key=lambda b: b.score - b.floor
+        )
 
     @cached_property
     def notices(self) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ def gather(config: Config, results: Results) -> Content:
         records=read_records(config, results.values),
         tables={key: load_table(config, key, results) for key in made_tables(config)},
         manifests=read_manifests(config, chosen_datasets(config)),
-        brackets=brackets(config, results.values),
+        control_ranges=control_ranges(config, results.values),
         verdicts=judge(config, results),
     )
 

@@ -60,7 +60,7 @@ class DatasetEntry:
         """What is kept on one side of a split."""
         if self.definition.split == "slices":
             return "slice"
-        if self.definition.source == "retouch":
+        if self.definition.volumes:
             return "volume"
         return "group" if self.definition.by_volume else "image"
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from workflow.base.columns import aligned
 from workflow.base.workers import usable_threads
 from workflow.config.cells import figure_runs, made_figures, made_tables, runs
 from workflow.config.model import Config
@@ -122,9 +123,9 @@ def _draw_plots(config: Config, results: Results) -> None:
 def summary(parts: Parts) -> str:
     """Seconds by part, and the peak memory of this process and of the largest that drew figures."""
     unit = 1 if sys.platform == "darwin" else 1024
-    lines = [f"{'seconds':<22}{'clock':>10}{'processor':>10}"]
-    lines += [f"{name:<22}{s.clock:>10.1f}{s.processor:>10.1f}" for name, s in parts.items()]
-    lines.append(f"{'peak memory':<22}{'MB':>10}")
+    rows = [["seconds", "clock", "processor"]]
+    rows += [[name, f"{s.clock:.1f}", f"{s.processor:.1f}"] for name, s in parts.items()]
+    rows.append(["peak memory", "MB"])
     for name, who in (("all else", resource.RUSAGE_SELF), ("a figure", resource.RUSAGE_CHILDREN)):
-        lines.append(f"{name:<22}{resource.getrusage(who).ru_maxrss * unit / 1e6:>10.0f}")
-    return "\n".join(lines) + "\n"
+        rows.append([name, f"{resource.getrusage(who).ru_maxrss * unit / 1e6:.0f}"])
+    return "\n".join(aligned(rows)) + "\n"

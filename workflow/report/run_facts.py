@@ -18,7 +18,7 @@ from workflow.base.wording import (
     score,
     short_commit,
 )
-from workflow.results.records import RunRecord
+from workflow.results.records import RunRecord, images_per_second
 
 Facts = Mapping[str, Any]
 
@@ -65,13 +65,6 @@ def _flops(facts: Facts) -> str:
     return UNKNOWN if count is None else f"{count / 1e9:.2f} G"
 
 
-def _images_per_second(facts: Facts) -> str:
-    """Training images: steps per second, times the images of a step."""
-    steps = facts.get("steps_per_second")
-    batch = (facts.get("configuration") or {}).get("training", {}).get("batch_size")
-    return UNKNOWN if steps is None or batch is None else number(steps * batch)
-
-
 def _resumed(facts: Facts) -> str:
     again = facts.get("resumed")
     if again is None:
@@ -113,7 +106,7 @@ GROUPS: dict[str, dict[str, Callable[[Facts], str]]] = {
         "Training time": _of("wall_seconds", duration),
         "Of this, saving states": _of("save_seconds_total", duration),
         "Training steps per second": _of("steps_per_second", number),
-        "Training images per second": _images_per_second,
+        "Training images per second": lambda facts: number(images_per_second(facts)),
         "Peak memory": _of("peak_memory_bytes", memory),
     },
     "Provenance": {

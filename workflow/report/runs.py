@@ -4,19 +4,18 @@
 inputs give the same page, and a page whose inputs are as they were need not be made again.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
 
+from workflow.config.metrics import title_of
 from workflow.config.sections import Method
 from workflow.report.curves import Chart, chart, limits
 from workflow.report.run_facts import fact_groups
 from workflow.report.run_logs import LogTail
 from workflow.results.records import RunRecord, SeedRecord
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.text import Shown, show_cell
 
 # Curves of a training history that are drawn together: title -> name -> column.
@@ -111,7 +110,7 @@ def metric_rows(record: RunRecord, decimals: int) -> list[MetricRow]:
             texts.append(lacking if value is None else f"{value:.{max(decimals, 2)}f}")
         warned = [seed.seed not in cell.values for seed in record.seeds]
         said = show_cell(cell, decimals, comparable=False)
-        rows.append(MetricRow(METRIC_TITLES[cell.metric], texts, warned, said))
+        rows.append(MetricRow(title_of(cell.metric), texts, warned, said))
     return rows
 
 
@@ -160,6 +159,4 @@ def chart_rows(record: RunRecord) -> list[ChartRow]:
 def _chart(
     title: str, seed: SeedRecord, curves: dict[str, list[float]], bounds: tuple[float, float]
 ) -> Chart:
-    best = seed.facts.get("best_epoch")
-    kept = float(best) if best is not None and math.isfinite(best) else None
-    return chart(f"{title}, seed {seed.seed}", seed.history["epoch"], curves, bounds, kept)
+    return chart(f"{title}, seed {seed.seed}", seed.history["epoch"], curves, bounds, seed.kept)

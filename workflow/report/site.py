@@ -7,9 +7,6 @@ there.
 """
 
 import json
-import shutil
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,9 @@ from markupsafe import Markup
 from workflow.base.folders import replacing_folder
 from workflow.base.wording import table_name
 from workflow.config import paths
-from workflow.config.cells import Run, made_figures
+from workflow.config.cells import Run
 from workflow.config.model import Config
-from workflow.figures.plots import PLOTS, made_plots, plot_runs
-from workflow.report import overview
-from workflow.report.browser.cases import shown_datasets
 from workflow.report.browser.links import case_link
-from workflow.report.browser.write import write_microscope
 from workflow.report.content import (
     Content,
     address,
@@ -32,35 +25,20 @@ from workflow.report.content import (
     incomplete_cells,
     slug,
 )
-from workflow.report.data import dataset_entries
-from workflow.report.decisions import DOCUMENT, decision_tables
+from workflow.report.navigation import PAGES, Material
 from workflow.report.pages import TEMPLATES, Pages, template_of
 from workflow.report.run_logs import log_tails
 from workflow.report.runs import Link, RunInputs, run_content
-from workflow.report.samples import write_thumbnail
 from workflow.results.printed import dataset_notes
 from workflow.results.read import Results
 from workflow.results.records import RunRecord
 from workflow.results.result_cells import ResultCell
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.content import ReportTable
 from workflow.tables.formats import WRITERS, InPage, save, to_html
 from workflow.tables.text import Shown, number_text, show_cell
 from workflow.tables.views import printed_marks, views
-from workflow.verdicts.formats import files
-from workflow.verdicts.sheets import PROSE
 
-NAVIGATION = (
-    ("overview", "Overview", "index.html"),
-    ("tables", "Tables", "tables.html"),
-    ("verdicts", "Verdicts", "verdicts.html"),
-    ("figures", "Figures", "figures.html"),
-    ("images", "Images", "images.html"),
-    ("runs", "Runs", "runs.html"),
-    ("data", "Data", "data.html"),
-    ("fidelity", "Fidelity", "fidelity.html"),
-    ("provenance", "Provenance", "provenance.html"),
-)
+NAVIGATION = tuple((key, page.title, page.template) for key, page in PAGES.items())
 # Copied as they are.
 ASSETS = (
     "style.css",
@@ -95,25 +73,15 @@ class Site:
     def __init__(self, content: Content, pages: Pages) -> None:
         self.content, self.config = content, content.config
         self.pages, self.folder = pages, pages.folder
+        self.material = Material(content, pages)
         self._common = self.config.training.model_dump(mode="json")
-        self._browsed = shown_datasets(self.config)
 
     def write(self) -> None:
         """Write every page and every file that pages show."""
         for name in ASSETS:
             self.pages.write(name, (TEMPLATES / name).read_text(encoding="utf-8"))
-        pictures: dict[str, Any] = {"figures": self._figures(), "plots": self._plots()}
-        told = overview.told_apart(self.config, self._browsed, self.content.tables.values())
-        self._page("index.html", "overview", "Overview", **pictures, overview=overview, told=told)
-        self._page("figures.html", "figures", "Figures", **pictures)
-        self._page("provenance.html", "provenance", "Provenance")
-        datasets = dataset_entries(self.config, self.content.manifests, self.folder / "samples")
-        self._page("data.html", "data", "Data", datasets=datasets)
-        self._page("runs.html", "runs", "Runs", metrics=METRIC_TITLES)
-        self._page("tables.html", "tables", "Tables")
-        self._page("images.html", "images", "Images")
-        write_microscope(self.config, self.pages)
-        self._verdicts()
+        for key, page in PAGES.items():
+            self._page(page.template, key, page.title, **page.shows(self.material))
         for key, table in self.content.tables.items():
             self._table(key, table)
         for record in self.content.records:
@@ -154,30 +122,6 @@ class Site:
     def _words(self, cell: ResultCell) -> Shown:
         """A metric of a run in words, as the tables write it."""
         return show_cell(cell, self.config.statistics.decimals, comparable=False)
-
-    def _verdicts(self) -> None:
-        """Write the page of verdicts with its downloads, and that of decisions and the audit."""
-        for name, text in files(self.config, self.content.verdicts).items():
-            self.pages.write(f"verdicts/{name}", text)
-        self._page("verdicts.html", "verdicts", "Verdicts", prose=PROSE)
-        document = DOCUMENT.read_text(encoding="utf-8")
-        decisions = decision_tables(document)
-        self._page(
-            "fidelity.html",
-            "fidelity",
-            "Fidelity",
-            audit=self.content.verdicts.audit,
-            decisions=decisions,
-            decided=sum(len(table.open_rows()) for table in decisions),
-            named=self._named,
-            document=document,
-        )
-
-    def _named(self, key: str) -> str:
-        """The title of a data set or a method of the audit; others are called by their key."""
-        config = self.config
-        entry = config.datasets.get(key) or config.methods.get(key)
-        return entry.title if entry else key
 
     def _table(self, key: str, table: ReportTable) -> None:
         downloads = {}
@@ -257,30 +201,11 @@ class Site:
 
     def _images(self, run: Run) -> str:
         """Where the test images of a run are shown; empty if the report has none."""
-        return case_link(run.dataset, method=run.method) if run.dataset in self._browsed else ""
-
-    def _figures(self) -> list[dict[str, Any]]:
-        """Copy the pictures; a figure that was not made keeps its place, without one."""
-        entries = []
-        for key in made_figures(self.config):
-            name = address("figures", f"figure_{key}")
-            made = self._copied(name, partial(paths.figure, self.config, key))
-            if "png" in made:
-                write_thumbnail(self.folder / f"{name}.png", self.folder / f"{name}_small.webp")
-            entries.append(
-                {"key": key, "name": name, "made": made, "figure": self.config.figures[key]}
-            )
-        return entries
-
-    def _plots(self) -> dict[str, dict[str, Any]]:
-        """Copy the larger figures; one that was not made keeps its place, without its picture."""
-        entries = {}
-        for key in made_plots(self.config):
-            name = address("figures", key)
-            made = self._copied(name, partial(paths.plot, self.config, key))
-            runs = plot_runs(self.config, key)
-            entries[key] = {"name": name, "made": made, "plot": PLOTS[key], "runs": runs}
-        return entries
+        return (
+            case_link(run.dataset, method=run.method)
+            if run.dataset in self.material.browsed
+            else ""
+        )
 
     def _plot_alt(self, entry: dict[str, Any]) -> str:
         """A larger figure for those who cannot see it."""
@@ -288,15 +213,6 @@ class Site:
         methods = len({run.method for run in runs})
         datasets = dict.fromkeys(self.config.datasets[run.dataset].title for run in runs)
         return f"{title}: {methods} methods on {', '.join(datasets)}. The tables have its numbers."
-
-    def _copied(self, name: str, source: Callable[[str], Path]) -> list[str]:
-        """Copy a picture in the formats that it was made in, and say which these are."""
-        made = [suffix for suffix in ("png", "pdf") if source(suffix).is_file()]
-        for suffix in made:
-            target = self.folder / f"{name}.{suffix}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source(suffix), target)
-        return made
 
 
 def run_page(run: Run) -> str:

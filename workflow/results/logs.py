@@ -60,7 +60,7 @@ class Line(NamedTuple):
     left: float
 
 
-class Said(NamedTuple):
+class LogSummary(NamedTuple):
     """What a log says of one seed.
 
     Attributes:
@@ -78,7 +78,7 @@ class Said(NamedTuple):
     reason: str = ""
 
 
-def said_of(lines: Sequence[str], run: str, seed: int) -> Said:
+def said_of(lines: Sequence[str], run: str, seed: int) -> LogSummary:
     """Read a log for one seed.
 
     Args:
@@ -100,7 +100,7 @@ def said_of(lines: Sequence[str], run: str, seed: int) -> Said:
         else:
             after.append(text[other.end() :] if other else text)
     stopped = any(STOPPED in text for text in after[-3:])
-    return Said(
+    return LogSummary(
         line=found,
         last=bool(found) and bool(lines) and lines[-1].startswith(own) and not after,
         begun=begun,

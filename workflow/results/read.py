@@ -4,18 +4,18 @@
 from which intervals, differences and ranks come.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workflow.config.cells import Run, with_controls
+from workflow.config.metrics import METRICS, Task
 from workflow.config.model import Config
-from workflow.config.sections import TASK_OF, Task
 from workflow.metrics.intervals import Design, Estimate, estimate
 from workflow.metrics.metrics import collect, collect_ratios
 from workflow.metrics.ratios import Ratios
-from workflow.results.brackets import below_controls
+from workflow.results.controls import below_controls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,8 @@ class Results:
     """What the evaluated runs gave.
 
     Attributes:
-        values: columns dataset, method, seed, metric, value (per cent; NaN is undefined), n.
+        values: columns dataset, method, seed, metric, value (in the metric's unit, as a rule per
+            cent; NaN is undefined), n.
         ratios: run -> metric -> sums over groups; runs without any evaluated seed are not there,
             and metrics of tasks that a control does as well have none: nothing is tested of them.
         design: what is chosen about the statistics.
@@ -49,10 +50,17 @@ class Results:
         return {key: value for key, value in found.items() if value is not None}
 
 
-def read_results(config: Config, runs: Iterable[Run]) -> Results:
-    """The results of some runs and of the controls on their data sets, of all seeds there are."""
+def read_results(config: Config, runs: Iterable[Run], also: Collection[str] = ()) -> Results:
+    """The results of some runs and of the controls on their data sets, of all seeds there are.
+
+    Args:
+        config: the resolved configuration.
+        runs: whose results.
+        also: names of metrics that the configured rule does not bring.
+    """
     read = with_controls(config, runs)
-    return results_of(config, collect(config, read), collect_ratios(config, read))
+    ratios = collect_ratios(config, read, also)
+    return results_of(config, collect(config, read, also), ratios)
 
 
 def results_of(
@@ -61,7 +69,7 @@ def results_of(
     """Results from values and sums; what a control does as well is no longer tested."""
     below = below_controls(config, values)
     tested = {
-        run: {name: of for name, of in metrics.items() if (run, TASK_OF[name]) not in below}
+        run: {name: of for name, of in metrics.items() if (run, METRICS[name].task) not in below}
         for run, metrics in ratios.items()
     }
     return Results(values, tested, design(config), below)

@@ -1,19 +1,18 @@
 """What the runs left behind, read for the report: run.json, history.csv, and what is missing."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow.base.files import read_json
+from workflow.base.files import read_csv, read_json
 from workflow.config import paths
 from workflow.config.cells import Run, runs
+from workflow.config.metrics import METRIC_TASK
 from workflow.config.model import Config
-from workflow.config.sections import METRIC_TASK
 from workflow.metrics.failures import failure
-from workflow.results.brackets import below_controls
+from workflow.results.controls import below_controls
 from workflow.results.result_cells import ResultCell, result_cell, values_by_cell
 
 if TYPE_CHECKING:
@@ -37,6 +36,16 @@ class SeedRecord:
     facts: Mapping[str, Any]
     history: History
     trouble: str
+
+    @property
+    def kept(self) -> int | None:
+        """The epoch whose weights were kept; None where it is not on record."""
+        return self.facts.get("best_epoch")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training failed."""
+        return bool(self.facts.get("failure"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ def read_records(config: Config, results: "pd.DataFrame") -> list[RunRecord]:
     return [
         RunRecord(
             run=run,
-            seeds=tuple(_seed(config, run, seed) for seed in config.seeds),
+            seeds=tuple(read_seed(config, run, seed) for seed in config.seeds),
             metrics=tuple(
                 result_cell(config, run, metric, values, below=below.get((run, task), ""))
                 for metric, task in METRIC_TASK.items()
@@ -83,7 +92,8 @@ def read_records(config: Config, results: "pd.DataFrame") -> list[RunRecord]:
     ]
 
 
-def _seed(config: Config, run: Run, seed: int) -> SeedRecord:
+def read_seed(config: Config, run: Run, seed: int) -> SeedRecord:
+    """What one seed of a run left behind."""
     folder = paths.run(config, *run, seed)
     counts = paths.evaluation(config, *run, seed) / "counts.parquet"
     file = folder / "run.json"
@@ -103,10 +113,15 @@ def read_history(path: Path) -> History:
     """A training curve; empty if the file is not there."""
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_csv(path)
     names = list(rows[0]) if rows else []
     return {name: [float(row[name] or math.nan) for row in rows] for name in names}
+
+
+def images_per_second(facts: Mapping[str, Any]) -> float | None:
+    """Training images a second, of a run.json; None where it does not say, or trained nothing."""
+    batch = facts.get("configuration", {}).get("training", {}).get("batch_size")
+    return (facts.get("steps_per_second") or 0) * (batch or 0) or None
 
 
 def distinct(records: Sequence[RunRecord], fact: str) -> list[str]:

@@ -15,7 +15,7 @@ rule phantom:
     benchmark:
         f"{BENCHMARKS}/phantom/{{source}}.tsv"
     wildcard_constraints:
-        source="retouch|isic2017",
+        source="|".join(SOURCES),
     conda:
         ENVIRONMENT
     resources:
@@ -33,11 +33,13 @@ rule phantom:
 # The archives themselves are no outputs: Snakemake would delete all of them when one fails.
 rule download:
     output:
-        paths.downloaded(CONFIG, "isic2017"),
+        paths.downloaded(CONFIG, "{source}"),
     log:
-        f"{LOGS}/download/isic2017.log",
+        f"{LOGS}/download/{{source}}.log",
     benchmark:
-        f"{BENCHMARKS}/download/isic2017.tsv"
+        f"{BENCHMARKS}/download/{{source}}.tsv"
+    wildcard_constraints:
+        source="|".join(SOURCES),
     conda:
         ENVIRONMENT
     resources:
@@ -45,14 +47,16 @@ rule download:
         runtime=600,
     params:
         config=CONFIG_FILE,
-        fingerprint=fingerprint.download_fingerprint(CONFIG),
+        fingerprint=lambda wildcards: fingerprint.download_fingerprint(
+            CONFIG, wildcards.source
+        ),
     shell:
-        "python -m workflow.data.make download {params.config} isic2017 > {log} 2>&1"
+        "python -m workflow.data.make download {params.config} {wildcards.source} > {log} 2>&1"
 
 
 rule raw:
     input:
-        raw_inputs,
+        lambda wildcards: inputs.raw_inputs(CONFIG, wildcards.source),
     output:
         CONFIG.results / "data" / "{source}_files.json",
     log:

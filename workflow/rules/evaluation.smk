@@ -1,13 +1,14 @@
 # Each network is run once over the test images; everything later reads the saved counts. A control
 # has no network: its predictions are made and counted in one step.
 
-for pack in packs():
+for pack in packs(CONFIG):
 
     rule:
         name:
-            "evaluate_seed" + "_".join(map(str, pack))
+            f"evaluate_{pack_name(pack)}"
         input:
-            scored_on,
+            DATA,
+            lambda wildcards: inputs.native_masks(CONFIG, wildcards.dataset),
             expand(
                 paths.run(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
                 / "weights.safetensors",
@@ -21,11 +22,11 @@ for pack in packs():
                 file=["counts.parquet", "masks.npz"],
             ),
         log:
-            f"{LOGS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+            f"{LOGS}/evaluate/{{dataset}}/{{method}}/{pack_name(pack)}.log",
         benchmark:
-            f"{BENCHMARKS}/evaluate/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+            f"{BENCHMARKS}/evaluate/{{dataset}}/{{method}}/{pack_name(pack)}.tsv"
         wildcard_constraints:
-            method=methods_that(learn=True),
+            method=methods_pattern(CONFIG, "trained"),
         # Soon after training, so that weights that are not kept go soon.
         priority: 1
         conda:
@@ -48,9 +49,10 @@ for pack in packs():
 
     rule:
         name:
-            "control_seed" + "_".join(map(str, pack))
+            f"control_{pack_name(pack)}"
         input:
-            scored_on,
+            DATA,
+            lambda wildcards: inputs.native_masks(CONFIG, wildcards.dataset),
         output:
             expand(
                 paths.evaluation(CONFIG, "{{dataset}}", "{{method}}", "{seed}")
@@ -63,11 +65,11 @@ for pack in packs():
                 seed=pack,
             ),
         log:
-            f"{LOGS}/control/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+            f"{LOGS}/control/{{dataset}}/{{method}}/{pack_name(pack)}.log",
         benchmark:
-            f"{BENCHMARKS}/control/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+            f"{BENCHMARKS}/control/{{dataset}}/{{method}}/{pack_name(pack)}.tsv"
         wildcard_constraints:
-            method=methods_that(learn=False),
+            method=methods_pattern(CONFIG, "control"),
         conda:
             ENVIRONMENT
         resources:

@@ -2,12 +2,9 @@
 # them into superpixels, once per number of them; then one job per pack of seeds, as in training.
 
 
-PRETRAINED = "|".join(k for k, v in CONFIG.methods.items() if v.pretraining) or "none"
-
-
 rule superpixels:
     input:
-        data_of,
+        DATA,
     output:
         paths.superpixels(CONFIG, "{dataset}", "{method}", "{number}"),
     log:
@@ -15,7 +12,7 @@ rule superpixels:
     benchmark:
         f"{BENCHMARKS}/superpixels/{{dataset}}/{{method}}/{{number}}.tsv"
     wildcard_constraints:
-        method=PRETRAINED,
+        method=methods_pattern(CONFIG, "pretrained"),
         number=r"\d+",
     conda:
         ENVIRONMENT
@@ -32,13 +29,13 @@ rule superpixels:
         " {wildcards.dataset} {wildcards.method} {wildcards.number} > {log} 2>&1"
 
 
-for pack in packs():
+for pack in packs(CONFIG):
 
     rule:
         name:
-            "pretrain_seed" + "_".join(map(str, pack))
+            f"pretrain_{pack_name(pack)}"
         input:
-            data_of,
+            DATA,
             lambda wildcards: paths.all_superpixels(
                 CONFIG, wildcards.dataset, wildcards.method
             ),
@@ -50,11 +47,11 @@ for pack in packs():
                 file=["weights.safetensors", "policy.json"],
             ),
         log:
-            f"{LOGS}/pretrain/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+            f"{LOGS}/pretrain/{{dataset}}/{{method}}/{pack_name(pack)}.log",
         benchmark:
-            f"{BENCHMARKS}/pretrain/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+            f"{BENCHMARKS}/pretrain/{{dataset}}/{{method}}/{pack_name(pack)}.tsv"
         wildcard_constraints:
-            method=PRETRAINED,
+            method=methods_pattern(CONFIG, "pretrained"),
         conda:
             ENVIRONMENT
         threads: CONFIG.training.threads

@@ -3,8 +3,12 @@
 # shown are in Snakemake's own report too (`snakemake --report`), with the same captions.
 
 from workflow.base import wording
+from workflow.config import cells
 from workflow.figures import plots
+from workflow.figures.inputs import read_for_plot
 from workflow.report import captions
+
+CAPTION = "../report/caption.rst"
 
 for key in cells.made_tables(CONFIG):
 
@@ -12,11 +16,14 @@ for key in cells.made_tables(CONFIG):
         name:
             f"table_{key}"
         input:
-            read_for_table(key),
+            inputs.read_for_table(CONFIG, key),
         output:
             [
-                in_report(
-                    paths.table(CONFIG, key, suffix), "Tables", wording.table_name(key)
+                report(
+                    paths.table(CONFIG, key, suffix),
+                    caption=CAPTION,
+                    category="Tables",
+                    labels=captions.labels(wording.table_name(key), suffix),
                 )
                 for suffix in ("html", "csv")
             ],
@@ -49,12 +56,14 @@ for key in cells.made_figures(CONFIG):
         name:
             f"figure_{key}"
         input:
-            counts_of(cells.figure_runs(CONFIG, key)),
-            manifests_of({run.dataset: None for run in cells.figure_runs(CONFIG, key)}),
+            inputs.read_for_figure(CONFIG, key),
         output:
             [
-                in_report(
-                    paths.figure(CONFIG, key, suffix), "Figures", f"Figure {key}"
+                report(
+                    paths.figure(CONFIG, key, suffix),
+                    caption=CAPTION,
+                    category="Figures",
+                    labels=captions.labels(f"Figure {key}", suffix),
                 )
                 for suffix in ("pdf", "png")
             ],
@@ -82,11 +91,14 @@ for key in plots.made_plots(CONFIG):
         name:
             f"plot_{key}"
         input:
-            read_for_plot(key),
+            read_for_plot(CONFIG, key),
         output:
             [
-                in_report(
-                    paths.plot(CONFIG, key, suffix), "Plots", plots.PLOTS[key].title
+                report(
+                    paths.plot(CONFIG, key, suffix),
+                    caption=CAPTION,
+                    category="Plots",
+                    labels=captions.labels(plots.PLOTS[key].title, suffix),
                 )
                 for suffix in ("pdf", "png")
             ],
@@ -110,9 +122,7 @@ for key in plots.made_plots(CONFIG):
 
 rule report:
     input:
-        counts_of(cells.runs(CONFIG)),
-        shown_masks(),
-        manifests_of(cells.chosen_datasets(CONFIG)),
+        inputs.read_for_report(CONFIG),
         [paths.table(CONFIG, key, "html") for key in cells.made_tables(CONFIG)],
         [paths.figure(CONFIG, key, "png") for key in cells.made_figures(CONFIG)],
         [paths.plot(CONFIG, key, "png") for key in plots.made_plots(CONFIG)],
@@ -138,8 +148,7 @@ rule report:
 
 rule verdicts:
     input:
-        counts_of(cells.runs(CONFIG)),
-        duplicates_in(cells.runs(CONFIG)),
+        inputs.read_for_verdicts(CONFIG),
     output:
         [
             paths.verdicts(CONFIG) / f"{name}.{suffix}"
@@ -157,12 +166,6 @@ rule verdicts:
         runtime=20,
     params:
         config=CONFIG_FILE,
-        fingerprint=fingerprint.digest(
-            [
-                fingerprint.table_fingerprint(CONFIG, key)
-                for key in cells.made_tables(CONFIG)
-            ],
-            "workflow.verdicts.make",
-        ),
+        fingerprint=fingerprint.verdicts_fingerprint(CONFIG),
     shell:
         "python -m workflow.verdicts.make {params.config} > {log} 2>&1"

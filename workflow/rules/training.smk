@@ -1,13 +1,13 @@
 # One job trains `training.seeds_per_job` seeds of one (data set, method): importing torch and
 # loading the data are paid once.
 
-for pack in packs():
+for pack in packs(CONFIG):
 
     rule:
         name:
-            "train_seed" + "_".join(map(str, pack))
+            f"train_{pack_name(pack)}"
         input:
-            data_of,
+            DATA,
             lambda wildcards, seeds=pack: paths.all_pretraining(
                 CONFIG, wildcards.dataset, wildcards.method, seeds
             ),
@@ -25,18 +25,18 @@ for pack in packs():
                 file=["history.csv", "run.json"],
             ),
         log:
-            f"{LOGS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.log",
+            f"{LOGS}/train/{{dataset}}/{{method}}/{pack_name(pack)}.log",
         benchmark:
-            f"{BENCHMARKS}/train/{{dataset}}/{{method}}/seed{'_'.join(map(str, pack))}.tsv"
+            f"{BENCHMARKS}/train/{{dataset}}/{{method}}/{pack_name(pack)}.tsv"
         wildcard_constraints:
-            method=methods_that(learn=True),
+            method=methods_pattern(CONFIG, "trained"),
         conda:
             ENVIRONMENT
-        threads: CONFIG.training.threads * at_once(pack)
+        threads: CONFIG.training.threads * at_once(CONFIG, pack)
         resources:
-            cpus_per_task=CONFIG.training.threads * at_once(pack),
+            cpus_per_task=CONFIG.training.threads * at_once(CONFIG, pack),
             gpu=int(not CONFIG.demo),
-            mem_mb=16000 * at_once(pack),
+            mem_mb=16000 * at_once(CONFIG, pack),
             runtime=1440,
         params:
             config=CONFIG_FILE,

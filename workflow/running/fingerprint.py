@@ -16,6 +16,7 @@ from workflow.base.syntax import Code, Parsed
 from workflow.config import cells
 from workflow.config.model import Config
 from workflow.config.notices import notices
+from workflow.config.sources import SOURCES
 from workflow.running import raw_files
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,8 @@ NOT_HASHED = (
     "workflow.training.state",
     "workflow.training.together",
 )
+# What stands among these and decides a result nevertheless.
+HASHED = ("workflow.config.metrics",)
 _PARSED = Parsed()
 # Folders of what tables and report are made from beside code.
 ASSETS = ("results/published", "tables/templates", "report/templates")
@@ -52,8 +55,7 @@ def data_fingerprint(config: Config, dataset: str, step: str) -> str:
     """Of a data step (inventory, split, prepare, gates) of one data set, its inputs aside."""
     definition = config.datasets[dataset]
     source = f"workflow.data.sources.{definition.source}"
-    record = config.data.retouch_record if definition.source == "retouch" else None
-    record = config.data.isic2017_record if definition.source == "isic2017" else record
+    record = config.record(definition.source)
     meaning = {"source", "vendor", "folder", "lesions", "labels", "slice_step"}
     keys, values, modules = {
         "inventory": (
@@ -83,14 +85,14 @@ def data_fingerprint(config: Config, dataset: str, step: str) -> str:
 
 def raw_fingerprint(config: Config, source: str) -> str:
     """Of the list of a source's raw files: the state of the user's files, and how they are read."""
-    record = config.data.isic2017_record if source == "isic2017" else None
+    record = config.archives_record(source)
     known = _text(record) if config.data.origin == "local" else None
     return digest([raw_files.state(config, source), known], "workflow.data.listing")
 
 
-def download_fingerprint(config: Config) -> str:
-    """Of the downloads of ISIC 2017: which files they must be, wherever they come from."""
-    return digest(_text(config.data.isic2017_record))
+def download_fingerprint(config: Config, source: str) -> str:
+    """Of the downloads of a source: which files they must be, wherever they come from."""
+    return digest(_text(config.archives_record(source)))
 
 
 def _text(file: str | None) -> str | None:
@@ -101,9 +103,8 @@ def _text(file: str | None) -> str | None:
 
 def phantom_fingerprint(config: Config, source: str) -> str:
     """Of the phantom raw files of one source."""
-    modules = {"retouch": "workflow.data.phantom.retina", "isic2017": "workflow.data.phantom.skin"}
     wanted = config.data.phantom.model_dump(include={"seed", source})
-    return digest(wanted, modules[source])
+    return digest(wanted, SOURCES[source].phantoms.partition(":")[0])
 
 
 def run_fingerprint(config: Config, dataset: str, method: str) -> str:
@@ -191,6 +192,12 @@ def table_fingerprint(config: Config, key: str) -> str:
     return digest(values, "workflow.tables.make")
 
 
+def verdicts_fingerprint(config: Config) -> str:
+    """Of the verdicts: they rest on what the tables rest on."""
+    tables = [table_fingerprint(config, key) for key in cells.made_tables(config)]
+    return digest(tables, "workflow.verdicts.make")
+
+
 def figure_fingerprint(config: Config, key: str) -> str:
     """Of a figure, the masks it reads aside."""
     runs = cells.figure_runs(config, key)
@@ -201,7 +208,11 @@ def figure_fingerprint(config: Config, key: str) -> str:
 
 def report_fingerprint(config: Config) -> str:
     """Of the report: it shows the whole configuration, so all of it counts."""
-    values = [config.model_dump(exclude={"presets"}), assets(), _text("docs/fidelity.md")]
+    values = [
+        config.model_dump(exclude={"presets"}),
+        assets(),
+        _text("workflow/report/decisions.yaml"),
+    ]
     return digest(values, "workflow.report.make")
 
 
@@ -251,7 +262,7 @@ def closure(module: str) -> set[str]:
 
 def _is_carrier(module: str) -> bool:
     """Whether a module only carries values; a package's modules do what it does."""
-    return any(f"{module}.".startswith(f"{name}.") for name in NOT_HASHED)
+    return module not in HASHED and any(f"{module}.".startswith(f"{n}.") for n in NOT_HASHED)
 
 
 @cache

@@ -8,13 +8,14 @@ anew. Imports next to nothing, because the DAG is built with it.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from workflow.base.files import read_json, sha256, write_json
 from workflow.config import paths
 from workflow.config.model import Config
+from workflow.config.sources import SOURCES
 
 # What file systems and archives of a Mac add.
 IGNORED = ("__MACOSX",)
@@ -120,3 +121,14 @@ def remember(config: Config, source: str, hashed: dict[str, list[int | str]]) ->
     seen_file = paths.seen(config, source)
     word = read_json(seen_file)["state"] if seen_file.is_file() else "new"
     write_json(seen_file, {"state": word, "files": hashed})
+
+
+def missing(config: Config, sources: Iterable[str]) -> str:
+    """What to do where raw files of some sources are needed that nobody gave; empty elsewhere."""
+    lines = [
+        f"{root}: not there, and {about.title} is needed.\n{about.how_to_get}"
+        for source in sorted(sources)
+        if (about := SOURCES.get(source)) and not config.demo and not about.downloaded
+        if not (root := paths.raw_dir(config, source)).exists()
+    ]
+    return "\n".join(lines)

@@ -4,12 +4,11 @@ Adds up what Snakemake measured of each job, by rule, and sets it against the se
 itself took: the rest of a training job is overhead (starting, loading data, writing).
 """
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from workflow.base.files import read_json
+from workflow.base.columns import aligned
+from workflow.base.files import read_csv, read_json
 from workflow.config import paths
 from workflow.config.cells import runs
 from workflow.config.model import Config
@@ -33,7 +32,7 @@ def costs(config: Config) -> list[Cost]:
     found = []
     for step in STEPS:
         files = sorted((config.results / "benchmarks" / step).rglob("*.tsv"))
-        seconds = [float(row["s"]) for file in files for row in _rows(file)]
+        seconds = [float(row["s"]) for file in files for row in read_csv(file, delimiter="\t")]
         if seconds:
             found.append(Cost(step, len(seconds), sum(seconds)))
     return found
@@ -60,25 +59,20 @@ def as_text(config: Config) -> str:
     """The costs as a table."""
     steps, methods = costs(config), training_seconds(config)
     total = sum(cost.seconds for cost in steps)
-    lines: list[str] = []
-    write = lines.append
-    write(f"{'step':<28}{'jobs':>6}{'seconds':>10}{'share':>8}\n")
+    rows = [["step", "jobs", "seconds", "share"]]
     for cost in steps:
-        write(f"{cost.step:<28}{cost.jobs:>6}{cost.seconds:>10.1f}{cost.seconds / total:>8.1%}\n")
+        rows.append([cost.step, str(cost.jobs), *_shared(cost.seconds, total)])
         if cost.step == "train":
             loop = sum(methods.values())
-            write(f"{'  in the training loop':<34}{loop:>10.1f}{loop / total:>8.1%}\n")
-            rest = cost.seconds - loop
-            write(f"{'  overhead':<34}{rest:>10.1f}{rest / total:>8.1%}\n")
-    write(f"{'sum over jobs':<28}{sum(c.jobs for c in steps):>6}{total:>10.1f}\n")
+            rows.append(["  in the training loop", "", *_shared(loop, total)])
+            rows.append(["  overhead", "", *_shared(cost.seconds - loop, total)])
+    rows.append(["sum over jobs", str(sum(cost.jobs for cost in steps)), f"{total:.1f}"])
     beside = overhead(steps, sum(methods.values()))
-    write(f"{'training jobs beside the loop, and evaluation':<44}{beside / total:>8.1%}\n\n")
-    write(f"{'training loop, by method':<34}{'seconds':>10}\n")
-    for method, seconds in sorted(methods.items(), key=lambda item: -item[1]):
-        write(f"{method:<34}{seconds:>10.1f}\n")
-    return "".join(lines)
+    rows.append(["training jobs beside the loop, and evaluation", "", *_shared(beside, total)])
+    ordered = sorted(methods.items(), key=lambda item: -item[1])
+    loops = [["training loop, by method", "seconds"], *([m, f"{s:.1f}"] for m, s in ordered)]
+    return "\n".join([*aligned(rows), "", *aligned(loops), ""])
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+def _shared(seconds: float, total: float) -> list[str]:
+    return [f"{seconds:.1f}", f"{seconds / total:.1%}"]

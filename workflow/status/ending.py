@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import wrap
 from typing import Literal, NamedTuple
 
 from workflow.config import paths
@@ -16,7 +15,7 @@ from workflow.config.model import Config
 from workflow.results.job_logs import kept_of, seeds_of
 from workflow.results.logs import Log, reason_in, slurm_reason
 from workflow.status.runs import Standing, standings
-from workflow.status.show import WIDTH
+from workflow.status.show import paragraph
 
 # In the log that Slurm keeps of a group.
 _AT_FAULT = re.compile(r"Error in rule (\w+):")
@@ -118,7 +117,7 @@ class Ending:
         for failure in self.failures[:MOST_NAMED]:
             reasons.setdefault(failure.reason, []).append(failure)
         for reason, failures in reasons.items():
-            lines += wrap(reason, WIDTH, initial_indent="  ", subsequent_indent="  ")
+            lines += paragraph(reason, indent=2)
             lines += [f"    {failure}" for failure in failures]
         if len(self.failures) > MOST_NAMED:
             lines.append(

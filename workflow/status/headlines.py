@@ -6,7 +6,7 @@ from workflow.config.cells import runs
 from workflow.config.model import Config
 from workflow.config.sections import Task
 from workflow.metrics.metrics import collect
-from workflow.results.brackets import Bracket, brackets
+from workflow.results.controls import ControlRange, control_ranges
 from workflow.results.families import OURS, family
 from workflow.status.terminal import method_title
 
@@ -22,13 +22,13 @@ def headlines(config: Config) -> list[str]:
     Raises:
         DataError: a counts file cannot be used.
     """
-    found = brackets(config, collect(config, runs(config)))
+    found = control_ranges(config, collect(config, runs(config)))
     if not found:
         return []
     return [_above(config, found), *(_best(config, found, task) for task in SCORES)]
 
 
-def _above(config: Config, found: Sequence[Bracket]) -> str:
+def _above(config: Config, found: Sequence[ControlRange]) -> str:
     """How many scores lie above their controls, and the one that does so least."""
     above = [one for one in found if one.inside]
     least = min(found, key=lambda one: one.score - one.floor)
@@ -39,7 +39,7 @@ def _above(config: Config, found: Sequence[Bracket]) -> str:
     )
 
 
-def _best(config: Config, found: Sequence[Bracket], task: Task) -> str:
+def _best(config: Config, found: Sequence[ControlRange], task: Task) -> str:
     """The means over data sets of ResFormer, of the best of the others, and of the controls."""
     of_task = [one for one in found if one.task == task]
     datasets = dict.fromkeys(one.run.dataset for one in of_task)

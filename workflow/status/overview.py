@@ -3,10 +3,10 @@
 import time
 
 from workflow.config.model import Config
-from workflow.status.around import data_standings, made
 from workflow.status.estimate import estimate
 from workflow.status.runs import standings
 from workflow.status.show import Overview
+from workflow.status.steps import data_standings, made
 
 
 def overview(config: Config, now: float, young: float | None = None) -> Overview:

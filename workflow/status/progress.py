@@ -55,7 +55,8 @@ def task_of(config: Config, rule: str, wildcards: tuple[str, ...]) -> Task:
     if step not in ("train", "pretrain"):
         return Task(rule, wildcards)
     try:
-        minutes = predicted_runtime(config, *wildcards[:2], len(seeds), CORE)
+        dataset, method = wildcards[:2]
+        minutes = predicted_runtime(config, dataset, method, len(seeds), CORE)
     except ConfigError:  # the data set's size is not known yet
         minutes = 1.0
     return Task(rule, wildcards, max(SMALL_JOB, 60 * minutes), learns=True)

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from workflow.config import cells, paths
 from workflow.config.model import Config
 from workflow.results.job_logs import Found, SlurmLogs, logs_in, newest_for
-from workflow.results.logs import Log, Said, said_of, slurm_reason
-from workflow.status.saved import Left, epochs_of, left_in, seconds_left
+from workflow.results.logs import Log, LogSummary, said_of, slurm_reason
+from workflow.status.saved import SavedProgress, epochs_of, saved_progress, seconds_left
 
 Stand = Literal["waiting", "running", "stopped", "trained", "done", "failed"]
 # A job writes its log when it starts and after epochs, and saves its state every save_seconds from
@@ -87,9 +87,9 @@ class _Seen(NamedTuple):
     seed: int
     step: str
     trained: bool
-    left: Left
+    left: SavedProgress
     job: _Job
-    said: Said
+    said: LogSummary
 
 
 def standings(config: Config, now: float, young: float | None = None) -> list[Standing]:
@@ -143,7 +143,11 @@ class _Pair:
             if ended:
                 return ended
         step = self._step(seed, record is not None)
-        left = left_in(paths.state(self.config, *self.run, seed)) if self.learns else Left()
+        left = (
+            saved_progress(paths.state(self.config, *self.run, seed))
+            if self.learns
+            else SavedProgress()
+        )
         if record is None and left.record is not None:
             ended = self._ended(seed, left.record, evaluated=False)
             return ended or self._make(seed, "trained", "evaluate", left.record)

@@ -36,7 +36,7 @@ class State(NamedTuple):
     jaccard: float | None
 
 
-class Left(NamedTuple):
+class SavedProgress(NamedTuple):
     """What a run has left behind that Snakemake does not know of.
 
     Attributes:
@@ -50,18 +50,18 @@ class Left(NamedTuple):
     record: dict[str, Any] | None = None
 
 
-def left_in(folder: Path) -> Left:
+def saved_progress(folder: Path) -> SavedProgress:
     """Look into a run's folder of states; the newest counts, whatever made the others."""
-    left = Left()
+    left = SavedProgress()
     for file in folder.glob("*/*"):
         try:
             changed = file.stat().st_mtime
             if changed <= left.changed:
                 continue
             if file.name == LAST:
-                left = Left(changed, record=read_json(file))
+                left = SavedProgress(changed, record=read_json(file))
             elif file.name == STATE:
-                left = Left(changed, state=read_state(file))
+                left = SavedProgress(changed, state=read_state(file))
             else:
                 left = left._replace(changed=changed)
         except (OSError, ValueError, KeyError):

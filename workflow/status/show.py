@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from textwrap import fill, wrap
 from typing import Any, get_args
 
+from workflow.base.wording import two_units
 from workflow.config.model import Config
-from workflow.status.around import DataStanding, Made
 from workflow.status.estimate import Estimate
 from workflow.status.runs import Stand, Standing
+from workflow.status.steps import DataStanding, Made
 
 WIDTH = 100
 SIGNS: dict[Stand, str] = {
@@ -77,6 +78,11 @@ class Overview:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def paragraph(text: str, indent: int = 4) -> list[str]:
+    """Lines of at most `WIDTH` characters, indented."""
+    return wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
 def counts(runs: Iterable[Standing]) -> dict[Stand, int]:
     """How many runs stand how."""
     found = Counter(run.stand for run in runs)
@@ -108,17 +114,8 @@ def matrix(runs: Sequence[Standing], seeds: Sequence[int]) -> str:
     return "\n".join([*lines, f"({', '.join(key)})"])
 
 
-def duration(seconds: float) -> str:
-    """A time in the two largest units that say enough of it."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
+def _time(seconds: float) -> str:
+    return two_units(seconds, 60)  # nothing is known to the second
 
 
 def _cell(runs: Sequence[Standing]) -> str:
@@ -135,8 +132,7 @@ def _data_line(data: DataStanding) -> str:
     line = f"data: {data.dataset} waits for its step {data.step}"
     if not data.reason:
         return line
-    reason = wrap(data.reason, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 4)
-    return "\n".join([f"{line}, which failed", *reason, f"    {data.log}"])
+    return "\n".join([f"{line}, which failed", *paragraph(data.reason), f"    {data.log}"])
 
 
 def _totals(runs: Sequence[Standing]) -> str:
@@ -151,11 +147,11 @@ def _estimate(estimate: Estimate, runs: Sequence[Standing]) -> str:
         return "Time left: no run has gone far enough to tell."
     basis = f"from runs of {estimate.known} of the {estimate.left} methods and data sets left"
     if estimate.clock is None:
-        return f"Time left: {duration(estimate.work)} of training ({basis}); none is running."
+        return f"Time left: {_time(estimate.work)} of training ({basis}); none is running."
     at_once = "one run" if estimate.at_once == 1 else f"{estimate.at_once} runs"
     return (
-        f"Time left: {duration(estimate.clock)} with {at_once} at a time, as now; "
-        f"{duration(estimate.work)} of training in all ({basis})."
+        f"Time left: {_time(estimate.clock)} with {at_once} at a time, as now; "
+        f"{_time(estimate.work)} of training in all ({basis})."
     )
 
 
@@ -183,7 +179,7 @@ def _running(run: Standing) -> str:
     said = f"epoch {_epoch(run)}/{run.epochs}"
     if run.jaccard is not None:
         said += f", JI {run.jaccard:.3f}"
-    left = ", time left not known yet" if run.left is None else f", {duration(run.left)} left"
+    left = ", time left not known yet" if run.left is None else f", {_time(run.left)} left"
     return f"{run.name}: {said}{left}{_job(run)}"
 
 
@@ -203,16 +199,15 @@ def _job(run: Standing) -> str:
 
 def _failed(runs: Sequence[Standing]) -> str:
     """The runs that failed, those of one reason together."""
-    reasons: dict[str, list[Standing]] = {}
+    reasons, lines = dict[str, list[Standing]](), list[str]()
     for run in runs:
         if run.stand == "failed":
             reasons.setdefault(run.reason, []).append(run)
-    lines: list[str] = []
     for reason, group in list(reasons.items())[:MOST_LISTED]:
         first = group[0]
         more = f", and {len(group) - 1} more for the same reason" if len(group) > 1 else ""
         lines.append(f"  {first.name}{more}: {first.step} failed{_job(first)}")
-        lines += wrap(reason, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 4)
+        lines += paragraph(reason)
         lines += [f"    {first.log}"] if first.log else []
     if len(reasons) > MOST_LISTED:
         lines.append(f"  and for {len(reasons) - MOST_LISTED} more reasons")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workflow.base.errors import ConfigError
 from workflow.config.cells import Run, bind, has, is_control, table_cells, table_rows
+from workflow.config.metrics import METRICS, Task, with_unit
 from workflow.config.model import Config
 from workflow.config.notices import notices
-from workflow.config.sections import TASK_OF, ColumnGroup, Row, Task
+from workflow.config.sections import ColumnGroup, Row
 from workflow.metrics.statistics import verdict
 from workflow.results.printed import PrintedKey
 from workflow.results.read import Results
@@ -25,7 +26,6 @@ from workflow.tables.content import ColumnSpan, FactCell, ReportTable, TableRow
 if TYPE_CHECKING:
     pass
 
-METRIC_TITLES = {"ji": "JI", "dsc": "DSC", "acc": "Acc", "sen": "Sen", "spe": "Spe"}
 MARKS: dict[str | None, tuple[Mark, ...]] = {"color": ("best", "second"), "bold": ("best",)}
 
 
@@ -48,7 +48,7 @@ class Column(NamedTuple):
 def build_table(
     config: Config, key: str, results: Results, published: Mapping[PrintedKey, str]
 ) -> ReportTable:
-    """Fill a results table of the configuration.
+    """Fill a table of metrics of the configuration: the paper's (kind `results`), or any.
 
     Args:
         config: the resolved configuration.
@@ -63,8 +63,9 @@ def build_table(
         ConfigError: the table has nothing left.
         ValueError: `results` has two values for one (data set, method, seed, metric).
     """
+    heading = titles(config, key)
     columns = [
-        Column(number, group, metric, group.title, METRIC_TITLES[metric])
+        Column(number, group, metric, group.title, heading[metric])
         for number, (group, metric) in enumerate(metric_columns(config, key))
     ]
     table = fill(config, key, columns, values_by_cell(results.values), published, results.below)
@@ -73,12 +74,32 @@ def build_table(
         for row in table.rows
     ]
     rows, sets = with_standings(rows, table.sets, results)
-    return replace(table, rows=tuple(rows), sets=sets)
+    return replace(table, rows=tuple(rows), sets=sets, notes=metric_notes(config, key))
 
 
 def metric_columns(config: Config, key: str) -> list[tuple[ColumnGroup, str]]:
     """The metrics that the columns of a table are of, each with its column group."""
     return [(group, metric) for group in config.tables[key].columns for metric in group.metrics]
+
+
+def titles(config: Config, key: str) -> dict[str, str]:
+    """What the columns of each metric are called; with its unit, unless all are in per cent."""
+    names = dict.fromkeys(metric for _, metric in metric_columns(config, key))
+    if {METRICS[name].unit for name in names} == {"%"}:
+        return {name: METRICS[name].title for name in names}
+    return {name: with_unit(name) for name in names}
+
+
+def metric_notes(config: Config, key: str) -> tuple[str, ...]:
+    """What is to be said of a table's metrics: what they are, and which have no tests."""
+    metrics = [METRICS[name] for name in dict.fromkeys(m for _, m in metric_columns(config, key))]
+    untested = [metric.title for metric in metrics if not metric.tested]
+    notes = [metric.note for metric in metrics if metric.note]
+    if untested:
+        notes.append(
+            f"Without intervals and tests, marked by the means alone: {', '.join(untested)}."
+        )
+    return tuple(notes)
 
 
 def fill(
@@ -119,8 +140,8 @@ def fill(
             return ResultCell(run, metric, "not_done", {}, facet=facet)
         printed = published.get(PrintedKey(key, run.dataset, run.method, metric))
         if (index, column.number) in filled:
-            task = TASK_OF.get(metric)
-            why = (below or {}).get((run, task), "") if task else ""
+            of = METRICS.get(metric)  # None for a fact of training, which is no score
+            why = (below or {}).get((run, of.task), "") if of else ""
             return result_cell(config, run, metric, values, printed, facet, why)
         state = "not_done" if config.chosen(*run) else "not_run"
         return ResultCell(run, metric, state, {}, printed=printed, facet=facet)
@@ -172,6 +193,8 @@ def _estimated(
 ) -> ResultCell | FactCell:
     """A cell with its interval, and with the verdict on its printed value."""
     if isinstance(cell, FactCell) or cell.run is None or cell.state in ("not_done", "not_run"):
+        return cell
+    if not METRICS[cell.metric].tested:
         return cell
     estimate = results.estimates.get((cell.run, cell.metric))
     ratios = results.ratios.get(cell.run, {}).get(cell.metric)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from workflow.config.metrics import METRICS, sign
 from workflow.config.sections import Table
 from workflow.metrics.intervals import Difference
 from workflow.metrics.ratios import Ratios
@@ -74,7 +75,7 @@ def with_marks(
     for one in sets:
         cells = _cells(rows, one)
         means = {row: cell.mean for row, cell in cells.items() if cell.mean is not None}
-        for row, rank in ranked(means).items():
+        for row, rank in ranked(means, direction(rows, one)).items():
             if rank < len(names):
                 changed[row, one.column] = replace(cells[row], mark=names[rank])
     return _replaced(rows, changed)
@@ -85,10 +86,12 @@ def with_standings(
 ) -> tuple[list[TableRow], tuple[ComparedSet, ...]]:
     """The rows and sets with what the tests say; all tests together are one family.
 
-    A set without ratios, or on several data sets, which no test can pair, stays as it is.
+    A set whose metric is not tested, or on several data sets, which no test can pair, stays as it
+    is.
     """
     columns = {i: found for i, one in enumerate(sets) if (found := _ratios(rows, one, results))}
-    rankings = rank_together(columns, results.design)
+    upward = {i: direction(rows, sets[i]) > 0 for i in columns}
+    rankings = rank_together(columns, results.design, upward)
     changed: dict[tuple[int, int], ResultCell] = {}
     for i, ranking in rankings.items():
         against = versus(ranking)
@@ -118,18 +121,28 @@ def versus(ranking: Ranking) -> dict[str, Versus]:
     return {order[0]: Versus(order[1], second.behind, second.p), **found}
 
 
-def ranked(means: Mapping[int, float]) -> dict[int, int]:
-    """Rank of each mean, the largest first, from 0; equal means share a rank.
+def direction(rows: Sequence[TableRow], one: ComparedSet) -> int:
+    """1 where the largest of the compared cells is the best, -1 where the smallest is."""
+    cells = _cells(rows, one).values()
+    return next((sign(cell.metric) for cell in cells), 1)
 
-    The next smaller mean takes the next rank, so two best still leave a second best. One mean
-    alone is compared with nothing and gets no rank.
+
+def ranked(means: Mapping[int, float], sign: int = 1) -> dict[int, int]:
+    """Rank of each mean, the best first, from 0; equal means share a rank.
+
+    The next worse mean takes the next rank, so two best still leave a second best. One mean alone
+    is compared with nothing and gets no rank.
+
+    Args:
+        means: what is compared.
+        sign: 1 where the largest is the best, -1 where the smallest is.
     """
     if len(means) < 2:
         return {}
     ranks, rank, previous = {}, -1, math.inf
-    for index, mean in sorted(means.items(), key=lambda item: -item[1]):
-        if previous - mean > SAME:
-            rank, previous = rank + 1, mean
+    for index, mean in sorted(means.items(), key=lambda item: -sign * item[1]):
+        if previous - sign * mean > SAME:
+            rank, previous = rank + 1, sign * mean
         ranks[index] = rank
     return ranks
 
@@ -145,7 +158,8 @@ def _ratios(
     rows: Sequence[TableRow], one: ComparedSet, results: Results
 ) -> dict[str, Ratios | None] | None:
     """method -> ratios of a set that can be tested."""
-    runs = {cell.run: cell.metric for cell in _cells(rows, one).values() if cell.run}
+    cells = _cells(rows, one).values()
+    runs = {cell.run: cell.metric for cell in cells if cell.run and METRICS[cell.metric].tested}
     if len({run.dataset for run in runs}) != 1:
         return None
     found = {run.method: results.ratios.get(run, {}).get(metric) for run, metric in runs.items()}

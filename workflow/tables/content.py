@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow.config.sections import TableKind
+from workflow.config.metrics import METRICS, TableKind, Unit
 from workflow.results.result_cells import ResultCell
 
 
@@ -106,3 +106,8 @@ class ReportTable:
     def result_cells(self) -> list[ResultCell]:
         """The cells that hold results, row by row."""
         return [cell for row in self.rows for cell in row.cells if isinstance(cell, ResultCell)]
+
+    @property
+    def units(self) -> set[Unit]:
+        """The units of its metrics; facts of runs and of data sets have theirs in the titles."""
+        return {METRICS[c.metric].unit for c in self.result_cells if c.metric in METRICS}

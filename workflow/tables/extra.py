@@ -14,26 +14,20 @@ import numpy as np
 from workflow.base.files import read_json
 from workflow.config import paths
 from workflow.config.cells import Run, table_runs, with_controls
+from workflow.config.metrics import METRICS, Task, sign, title_of
 from workflow.config.model import Config
-from workflow.config.sections import TASK_OF, ColumnGroup, Task
+from workflow.config.sections import ColumnGroup
 from workflow.metrics.metrics import alternative_rules, collect, per_class
 from workflow.metrics.rules import RULES
 from workflow.metrics.scores import DECISIONS
 from workflow.metrics.statistics import kendall
-from workflow.results.brackets import below_controls
+from workflow.results.controls import below_controls
+from workflow.results.records import images_per_second
 from workflow.results.result_cells import Place, ResultCell, Values, values_by_cell
-from workflow.tables.build import METRIC_TITLES, Column, fill, metric_columns
+from workflow.tables.build import Column, fill, metric_columns, titles
 from workflow.tables.comparisons import SAME, mean_of
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
-TITLES = METRIC_TITLES | {
-    "auc": "AUC",
-    "parameters": "Param. (M)",
-    "gflops": "GFLOPs",
-    "hours": "Hours",
-    "memory": "Memory (GB)",
-    "images_per_second": "Images/s",
-}
 RULE_TITLES = {"empty_is_one": "empty = 1"}
 COSTS = (
     "Param.: trainable parameters. GFLOPs: of one forward pass of one image, two per multiply-add.",
@@ -52,33 +46,36 @@ def build_efficiency_table(config: Config, key: str) -> ReportTable:
     facts = list(enumerate(metric_columns(config, key)))
     # Without any record, every fact is asked for and missing; else what no run records is left out.
     columns = [
-        Column(number, group, fact, group.title, TITLES[fact])
+        Column(number, group, fact, group.title, title_of(fact))
         for number, (group, fact) in facts
         if fact in recorded or not values
     ]
     table = fill(config, key, columns, values, {})
-    lacking = dict.fromkeys(TITLES[f] for _, (_, f) in facts if values and f not in recorded)
+    lacking = dict.fromkeys(title_of(f) for _, (_, f) in facts if values and f not in recorded)
     notes = (*COSTS, f"Recorded by no run: {', '.join(lacking)}.") if lacking else COSTS
     return replace(table, notes=notes)
 
 
 def build_class_table(config: Config, key: str) -> ReportTable:
     """The results of each lesion or label by itself."""
+    of, also = titles(config, key), {metric for _, metric in metric_columns(config, key)}
     columns = [
-        Column(number, group, metric, _span(group, metric), _class_title(name), name)
+        Column(number, group, metric, f"{group.title}, {of[metric]}", _class_title(name), name)
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for name in _classes(config, group, metric)
     ]
     runs = table_runs(config, key)
-    values = values_by_cell(per_class(config, runs), "class")
+    values = values_by_cell(per_class(config, runs, also), "class")
     table = fill(config, key, columns, values, {}, _below(config, runs))
-    return replace(table, notes=(UNTESTED,))
+    notes = [METRICS[metric].note for metric in of if METRICS[metric].note]
+    return replace(table, notes=(*notes, UNTESTED))
 
 
 def build_rule_table(config: Config, key: str) -> ReportTable:
     """The results by each convention of their metric, with ranks and how far these agree."""
+    of = titles(config, key)
     columns = [
-        Column(number, group, metric, _span(group, metric), _rule_title(rule), rule)
+        Column(number, group, metric, f"{group.title}, {of[metric]}", _rule_title(rule), rule)
         for number, (group, metric) in enumerate(metric_columns(config, key))
         for rule in _rules(config, group, metric)
     ]
@@ -120,9 +117,7 @@ def costs(config: Config, runs: Iterable[Run]) -> Values:
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
-    """The facts of one run.json in the units of `TITLES`."""
-    training = record.get("configuration", {}).get("training", {})
-    speed, batch = record.get("steps_per_second"), training.get("batch_size")
+    """The facts of one run.json in the units of their titles."""
 
     def scaled(name: str, unit: float) -> float | None:
         return None if record.get(name) is None else record[name] / unit
@@ -132,7 +127,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, float | None]:
         "gflops": scaled("flops", 1e9),
         "hours": scaled("wall_seconds", 3600),
         "memory": scaled("peak_memory_bytes", 1e9),
-        "images_per_second": speed * batch if speed and batch else None,
+        "images_per_second": images_per_second(record),
     }
 
 
@@ -145,7 +140,8 @@ def with_places(rows: Iterable[TableRow]) -> list[TableRow]:
     def placed(cell: ResultCell | FactCell, column: int) -> ResultCell | FactCell:
         if not isinstance(cell, ResultCell) or (mean := mean_of(cell)) is None:
             return cell
-        return replace(cell, place=1 + sum(other - mean > SAME for other in means[column]))
+        ahead = [sign(cell.metric) * (other - mean) > SAME for other in means[column]]
+        return replace(cell, place=1 + sum(ahead))
 
     return [
         replace(row, cells=tuple(placed(cell, j) for j, cell in enumerate(row.cells)))
@@ -187,7 +183,7 @@ def tau_b(column: Sequence[float | None], other: Sequence[float | None]) -> floa
 
 def configured(config: Config, metric: str) -> str:
     """The convention that the other tables follow."""
-    segments = TASK_OF[metric] == "segmentation"
+    segments = METRICS[metric].task == "segmentation"
     return config.evaluation.rule if segments else config.evaluation.decision
 
 
@@ -196,14 +192,10 @@ def _means(row: TableRow) -> list[float | None]:
     return [mean_of(cell) for cell in row.cells]
 
 
-def _span(group: ColumnGroup, metric: str) -> str:
-    return f"{group.title}, {TITLES[metric]}"
-
-
 def _classes(config: Config, group: ColumnGroup, metric: str) -> list[str]:
     """The lesions or labels that a metric of a column group is of."""
     dataset = config.datasets[group.dataset or ""]
-    return dataset.lesions if TASK_OF[metric] == "segmentation" else dataset.labels
+    return dataset.lesions if METRICS[metric].task == "segmentation" else dataset.labels
 
 
 def _class_title(name: str) -> str:
@@ -213,7 +205,7 @@ def _class_title(name: str) -> str:
 
 def _rules(config: Config, group: ColumnGroup, metric: str) -> list[str]:
     """The conventions under which a metric differs on a data set."""
-    if TASK_OF[metric] == "classification":
+    if METRICS[metric].task == "classification":
         return list(DECISIONS)
     # The challenge's JI and DSC are those of `empty_is_one`; where each image stands for itself, a
     # volume is an image.

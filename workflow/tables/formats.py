@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from workflow.base.files import replacing, write_text
+from workflow.base.markdown import escaped, head, row
 from workflow.base.templating import environment
 from workflow.config.cells import Run
 from workflow.tables import standings
@@ -48,26 +49,26 @@ def to_markdown(table: ReportTable) -> str:
     Best in bold, second in italics. Markdown knows one header row, so the metric titles are the
     first row of the body.
     """
-    lines = [f"**{_md(number_text(table))}.** {_md(table.caption)}", ""]
+    lines = [f"**{escaped(number_text(table))}.** {escaped(table.caption)}", ""]
     for notice in table.notices:
-        lines += [f"> **{_md(notice)}**", ""]
+        lines += [f"> **{escaped(notice)}**", ""]
     titled = any(span.title for span in table.spans)
     groups, metrics = list(table.stub), [""] * len(table.stub)
     for span in table.spans:
         blanks = [""] * (len(span.columns) - 1)
-        groups += [_md(span.title), *blanks] if titled else [_md(c) for c in span.columns]
-        metrics += [f"**{_md(column)}**" for column in span.columns]
-    lines += [_md_row(groups), _md_row([*["---"] * len(table.stub), *_rules(table)])]
+        groups += [escaped(span.title), *blanks] if titled else [escaped(c) for c in span.columns]
+        metrics += [f"**{escaped(column)}**" for column in span.columns]
+    lines += head(groups, numbers=table.width - len(table.stub))
     if titled:
-        lines.append(_md_row(metrics))
+        lines.append(row(metrics))
     for laid in lay_out(table):
         if laid.group:
-            lines.append(_md_row([f"**{_md(laid.group)}**", *[""] * (table.width - 1)]))
-        stub = [_md(laid.title) if laid.span else "", *map(_md, laid.row.stub)]
-        lines.append(_md_row([*stub, *(_md_cell(show(cell, table)) for cell in laid.row.cells)]))
+            lines.append(row([f"**{escaped(laid.group)}**", *[""] * (table.width - 1)]))
+        stub = [escaped(laid.title) if laid.span else "", *map(escaped, laid.row.stub)]
+        lines.append(row([*stub, *(_md_cell(show(cell, table)) for cell in laid.row.cells)]))
     second = ", second best in italics" if table.mark == "color" else ""
     marks = [f"Best in bold{second}."] if marked(table) else []
-    lines += ["", " ".join(map(_md, [*marks, *footnotes(table)])), ""]
+    lines += ["", " ".join(map(escaped, [*marks, *footnotes(table)])), ""]
     return "\n".join([*lines, *_md_standings(table)])
 
 
@@ -75,27 +76,18 @@ def _md_standings(table: ReportTable) -> list[str]:
     blocks, headings = standings.blocks(table), standings.headings(table)
     if not blocks:
         return []
-    lines = [f"**{_md(number_text(table))}, intervals and tests.**", ""]
-    lines += [f"> **{_md(notice)}**\n" for notice in table.notices]
-    lines.append(_md_row(["Method", *map(_md, headings)]))
-    lines.append(_md_row(["---", *["---:"] * len(headings)]))
+    lines = [f"**{escaped(number_text(table))}, intervals and tests.**", ""]
+    lines += [f"> **{escaped(notice)}**\n" for notice in table.notices]
+    lines += head(["Method", *map(escaped, headings)], numbers=len(headings))
     for block in blocks:
-        lines.append(_md_row([f"**{_md(block.title)}**", *[""] * len(headings)]))
-        lines += [_md_row([_md(line.title), *map(_md, line.texts)]) for line in block.lines]
-    return [*lines, "", " ".join(map(_md, standings.notes(table))), ""]
-
-
-def _rules(table: ReportTable) -> list[str]:
-    return ["---:"] * (table.width - len(table.stub))
-
-
-def _md_row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        lines.append(row([f"**{escaped(block.title)}**", *[""] * len(headings)]))
+        lines += [row([escaped(line.title), *map(escaped, line.texts)]) for line in block.lines]
+    return [*lines, "", " ".join(map(escaped, standings.notes(table))), ""]
 
 
 def _md_cell(words: Shown) -> str:
     around = {"best": "**", "second": "*", None: ""}[words.mark]
-    text = f"{around}{_md(words.text)}{around}"
+    text = f"{around}{escaped(words.text)}{around}"
     if words.spread:
         text += f" ± {words.spread}"
     if words.alike:
@@ -105,15 +97,8 @@ def _md_cell(words: Shown) -> str:
     if words.remark:
         text += f" ({words.remark})"
     if words.printed:
-        text += f" \\[{_md(words.printed)}\\]"
+        text += f" \\[{escaped(words.printed)}\\]"
     return text
-
-
-def _md(text: str) -> str:
-    """Text in which Markdown and HTML see no markup."""
-    flat = " ".join(text.split())
-    flat = "".join(f"\\{c}" if c in r"\`*_[]|~#!" else c for c in flat)
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class InPage(NamedTuple):

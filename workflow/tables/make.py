@@ -15,7 +15,7 @@ from workflow.config.model import Config
 from workflow.results.printed import printed_results
 from workflow.results.read import Results, read_results
 from workflow.running.step import run_step
-from workflow.tables.build import build_table
+from workflow.tables.build import build_table, metric_columns
 from workflow.tables.content import ReportTable
 from workflow.tables.datasets import build_dataset_table, read_manifests
 from workflow.tables.extra import (
@@ -56,6 +56,9 @@ def load_table(config: Config, key: str, results: Results | None = None) -> Repo
         return build_class_table(config, key)
     if kind == "rules":
         return build_rule_table(config, key)
+    if kind == "metrics":
+        also = [metric for _, metric in metric_columns(config, key)]
+        return build_table(config, key, read_results(config, table_runs(config, key), also), {})
     if results is None:
         results = read_results(config, table_runs(config, key))
     return build_table(config, key, results, printed_results())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import ComparedSet, ReportTable
-from workflow.tables.text import show, signed
+from workflow.tables.text import places_of, show, signed
 
 NOT_RESOLVABLE = "not resolvable with this design"
 # In place of a detectable difference that is larger than a difference can be.
@@ -79,7 +79,7 @@ def _block(table: ReportTable, one: ComparedSet) -> Block:
 
 
 def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
-    words, places, standing = show(cell, table), table.decimals, cell.standing
+    words, places, standing = show(cell, table), places_of(cell, table.decimals), cell.standing
     assert standing is not None
     between = _between(cell.estimate, places)
     place = str(standing.place)

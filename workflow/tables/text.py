@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from workflow.base.wording import UNKNOWN, table_name
+from workflow.config.metrics import FACTS, METRICS
 from workflow.config.notices import seeds_text
-from workflow.config.sections import FACTS
 from workflow.results.result_cells import Mark, ResultCell
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
@@ -73,8 +73,7 @@ def show_cell(cell: ResultCell | FactCell, places: int, comparable: bool) -> Sho
     if isinstance(cell, FactCell):
         return Shown(cell.text, printed=cell.printed or "")
     fact = cell.metric in FACTS
-    if fact and cell.mean is not None:
-        places = decimals(cell.mean)
+    places = decimals(cell.mean) if fact and cell.mean is not None else places_of(cell, places)
     incomplete = cell.missing or cell.undefined
     remarks = [f"{len(cell.values)} of {cell.expected}"] if incomplete else []
     remarks += [BELOW] if cell.below else []
@@ -91,6 +90,12 @@ def show_cell(cell: ResultCell | FactCell, places: int, comparable: bool) -> Sho
         mark=cell.mark,
         alike=cell.alike,
     )
+
+
+def places_of(cell: ResultCell, places: int) -> int:
+    """With how many decimals a metric is shown: its own number of them, or else the table's."""
+    entry = METRICS.get(cell.metric)
+    return places if entry is None or entry.decimals is None else entry.decimals
 
 
 def decimals(value: float) -> int:
@@ -182,7 +187,8 @@ def _meaning(table: ReportTable) -> str:
     beside = "; the value printed in the paper stands in brackets." if printed else "."
     if table.kind == "datasets":
         return f"Counted from the prepared data; training includes validation{beside}"
-    over, unit = seeds_text(table.seeds), "" if table.kind == "efficiency" else ", per cent"
+    # Elsewhere the titles of the columns name the units.
+    over, unit = seeds_text(table.seeds), ", per cent" if table.units == {"%"} else ""
     if len(table.seeds) == 1:
         return f"Of {over}{unit}; one seed has no spread{beside}"
     return f"Mean ± SD over {over}{unit}{beside}"

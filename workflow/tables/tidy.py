@@ -1,11 +1,11 @@
 """A table as lines, one per cell, with every number unrounded: CSV, and parquet with types."""
 
-import csv
-import io
 from typing import Any
 
 import pyarrow as pa
 
+from workflow.base.files import csv_text
+from workflow.config.metrics import METRICS
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import FactCell, ReportTable, TableRow
 
@@ -35,13 +35,8 @@ FACT_COLUMNS: dict[str, pa.DataType] = dict.fromkeys(
 
 
 def to_csv(table: ReportTable) -> str:
-    """One line per cell, per cent; empty where there is no number."""
-    columns, records = _columns(table), _records(table)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([record.get(column) for column in columns] for record in records)
-    return stream.getvalue()
+    """One line per cell, per cent unless column `unit` is there; empty where there is no number."""
+    return csv_text(_columns(table), _records(table))
 
 
 def to_arrow(table: ReportTable) -> pa.Table:
@@ -55,7 +50,10 @@ def to_arrow(table: ReportTable) -> pa.Table:
 
 
 def _columns(table: ReportTable) -> dict[str, pa.DataType]:
-    return RESULT_COLUMNS if table.kind != "datasets" else FACT_COLUMNS
+    if table.kind == "datasets":
+        return FACT_COLUMNS
+    # Where every number is in per cent, no column says so.
+    return RESULT_COLUMNS | ({"unit": _TEXT} if table.units - {"%"} else {})
 
 
 def _records(table: ReportTable) -> list[dict[str, Any]]:
@@ -83,6 +81,7 @@ def _record(row: TableRow, cell: ResultCell | FactCell) -> dict[str, Any]:
         "dataset": cell.run.dataset if cell.run else None,
         "method": cell.run.method if cell.run else None,
         "metric": cell.metric,
+        "unit": METRICS[cell.metric].unit if cell.metric in METRICS else None,
         "class_or_rule": cell.facet,
         "state": cell.state,
         "mean": cell.mean,

@@ -11,9 +11,9 @@ from workflow.config.sections import Table
 from workflow.metrics.intervals import NOT_ESTIMABLE
 from workflow.results.result_cells import Mark, ResultCell
 from workflow.tables.build import MARKS
-from workflow.tables.comparisons import compared_sets, ranked
+from workflow.tables.comparisons import compared_sets, direction, ranked
 from workflow.tables.content import FactCell, ReportTable
-from workflow.tables.text import show
+from workflow.tables.text import places_of, show
 
 # (row, column) -> mark, both from 0
 Marks = Mapping[tuple[int, int], Mark]
@@ -53,12 +53,14 @@ def interval(cell: ResultCell | FactCell, table: ReportTable) -> str:
 
     One that leaves nothing out is `not estimable`.
     """
-    estimate = None if isinstance(cell, FactCell) else cell.estimate
-    if estimate is None or estimate.low is None or estimate.high is None:
+    if isinstance(cell, FactCell) or (estimate := cell.estimate) is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
         return ""
     if not estimate.estimable:
         return NOT_ESTIMABLE
-    return f"{estimate.low:.{table.decimals}f} to {estimate.high:.{table.decimals}f}"
+    places = places_of(cell, table.decimals)
+    return f"{estimate.low:.{places}f} to {estimate.high:.{places}f}"
 
 
 def sort_numbers(cell: ResultCell | FactCell, table: ReportTable) -> dict[str, float]:
@@ -80,7 +82,8 @@ def printed_marks(table: ReportTable, definition: Table) -> Marks:
     found: dict[tuple[int, int], Mark] = {}
     for one in compared_sets(table.rows, columns, definition, value=_number):
         numbers = {row: _number(table.rows[row].cells[one.column]) for row in one.rows}
-        ranks = ranked({row: number for row, number in numbers.items() if number is not None})
+        known = {row: number for row, number in numbers.items() if number is not None}
+        ranks = ranked(known, direction(table.rows, one))
         found |= {(row, one.column): names[r] for row, r in ranks.items() if r < len(names)}
     return found
 

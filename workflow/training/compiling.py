@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from resformer.prediction import Prediction
 from workflow.base.errors import ConfigError
 from workflow.config.training import Training
+from workflow.training.optimisers import one_backward
 
 Forward = Callable[[Tensor], Prediction]
 
@@ -53,7 +54,7 @@ def compiled(model: nn.Module, training: Training, device: torch.device) -> Forw
         return model
     if device.type == "cuda":
         _drop_graphs()
-    if not _one_backward(training):
+    if not one_backward(training):
         import torch._functorch.config as backward
 
         backward.donated_buffer = False  # pyright: ignore (a setting of the whole process)
@@ -82,13 +83,9 @@ def options(training: Training, device: torch.device) -> dict[str, Any]:
         # The same masks of dropout and stochastic depth as without the compiler.
         "fallback_random": True,
         "deterministic": training.determinism == "strict",
-        "triton.cudagraphs": device.type == "cuda" and _one_backward(training),
+        # Graphs reuse memory that a second backward pass would read.
+        "triton.cudagraphs": device.type == "cuda" and one_backward(training),
     }
-
-
-def _one_backward(training: Training) -> bool:
-    """Whether each forward pass has one backward pass; graphs reuse memory that a second reads."""
-    return training.optimizer != "multi_adaptive"
 
 
 def _drop_graphs() -> None:

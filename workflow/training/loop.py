@@ -25,7 +25,7 @@ from workflow.training.augmentation import augment, draw_motions
 from workflow.training.compiling import compiled
 from workflow.training.divergence import Divergence, TrainingDiverged, Watch
 from workflow.training.losses import class_weights, combined_loss
-from workflow.training.optimisers import make_stepper
+from workflow.training.optimisers import make_stepper, takes_verdict
 from workflow.training.profiling import Profile, no_profile
 from workflow.training.progress import BEST, Epoch, Progress
 from workflow.training.schedule import learning_rate
@@ -108,7 +108,8 @@ class Trainer:
         self.validation_batch = validation_batch
         self.profile = profile or no_profile()
         self.stepper = make_stepper(self.model.parameters(), training)
-        waits = self.device.type != "cuda" or training.optimizer == "rmsprop"
+        steps_itself = all(takes_verdict(optimizer) for optimizer in self.stepper.optimizers)
+        waits = self.device.type != "cuda" or not steps_itself
         self.watch = Watch(list(self.model.named_parameters()), self.device, waits=waits)
         self.stepper.watch = self.watch
         self.class_weights = class_weights(splits.train.labels, training.loss)

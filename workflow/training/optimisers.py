@@ -1,7 +1,7 @@
 """What makes a step of the loss: one optimiser for the whole loss, or one for each task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,12 @@ class Stepper(ABC):
         training: the run's protocol.
 
     Attributes:
+        one_backward: whether each forward pass has one backward pass.
         optimizers: whose state is the state of this.
         watch: looks at every gradient; None does not.
     """
 
+    one_backward = True
     optimizers: list[Optimizer]
 
     def __init__(self, parameters: Iterable[nn.Parameter], training: Training) -> None:
@@ -74,6 +76,8 @@ class MultiAdaptiveStepper(Stepper):
     applied once. Gradients are clipped for each task by itself.
     """
 
+    one_backward = False
+
     def __init__(self, parameters: Iterable[nn.Parameter], training: Training) -> None:
         super().__init__(parameters, training)
         decay = (training.weight_decay, 0.0)
@@ -119,22 +123,58 @@ class MultiAdaptiveStepper(Stepper):
 
 def make_stepper(parameters: Iterable[nn.Parameter], training: Training) -> Stepper:
     """What `training.optimizer` asks for."""
-    multiple = training.optimizer == "multi_adaptive"
-    return (MultiAdaptiveStepper if multiple else SingleStepper)(parameters, training)
+    return STEPPERS.get(training.optimizer, SingleStepper)(parameters, training)
+
+
+def one_backward(training: Training) -> bool:
+    """Whether each forward pass has one backward pass."""
+    return STEPPERS.get(training.optimizer, SingleStepper).one_backward
+
+
+def takes_verdict(optimizer: Optimizer) -> bool:
+    """Whether an optimiser skips its step by itself where it is told of a gradient not finite.
+
+    The fused ones of torch do; for any other the gradients have to be waited for.
+    """
+    return bool(optimizer.defaults.get("fused"))
 
 
 def make_optimizer(parameters: list[nn.Parameter], training: Training) -> Optimizer:
     """An optimiser of torch, in its fused form where it has one."""
+    return BUILDERS[training.optimizer](parameters, training)
+
+
+def _adamw(parameters: list[nn.Parameter], training: Training) -> Optimizer:
     rate, decay = training.learning_rate, training.weight_decay
-    if training.optimizer == "sgd":
-        return SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay, fused=True)
-    if training.optimizer == "rmsprop":
-        return RMSprop(
-            parameters,
-            lr=rate,
-            alpha=training.betas[1],
-            momentum=training.momentum,
-            weight_decay=decay,
-        )
-    kind = Adam if training.optimizer == "adam" else AdamW
-    return kind(parameters, lr=rate, betas=training.betas, weight_decay=decay, fused=True)
+    return AdamW(parameters, lr=rate, betas=training.betas, weight_decay=decay, fused=True)
+
+
+def _adam(parameters: list[nn.Parameter], training: Training) -> Optimizer:
+    rate, decay = training.learning_rate, training.weight_decay
+    return Adam(parameters, lr=rate, betas=training.betas, weight_decay=decay, fused=True)
+
+
+def _sgd(parameters: list[nn.Parameter], training: Training) -> Optimizer:
+    rate, decay = training.learning_rate, training.weight_decay
+    return SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay, fused=True)
+
+
+def _rmsprop(parameters: list[nn.Parameter], training: Training) -> Optimizer:
+    return RMSprop(
+        parameters,
+        lr=training.learning_rate,
+        alpha=training.betas[1],
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+    )
+
+
+# The optimisers of torch by the names of `workflow.config.training.OPTIMIZERS`, and what steps
+# otherwise than by one of them on the whole loss.
+BUILDERS: dict[str, Callable[[list[nn.Parameter], Training], Optimizer]] = {
+    "adamw": _adamw,
+    "adam": _adam,
+    "sgd": _sgd,
+    "rmsprop": _rmsprop,
+}
+STEPPERS: dict[str, type[Stepper]] = {"multi_adaptive": MultiAdaptiveStepper}

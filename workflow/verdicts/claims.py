@@ -32,7 +32,7 @@ from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
 from workflow.metrics.intervals import Design, Difference, Estimate, differences
 from workflow.metrics.statistics import Verdict, verdict
-from workflow.results.gaps import gaps
+from workflow.results.missing import missing_of
 from workflow.results.printed import printed_results
 from workflow.results.read import Results
 from workflow.verdicts.values import DEMO
@@ -174,7 +174,7 @@ def _compare(
         of=len(right),
         verdict=DEMO if config.demo else word,
         stated=DEMO if config.demo and stated else stated,
-        remark=gaps(config, results, runs.values(), comparison.metric),
+        remark=missing_of(config, results, runs.values(), comparison.metric),
     )
 
 

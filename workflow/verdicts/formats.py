@@ -3,12 +3,13 @@
 Every file carries the notices of `notices.py` and the preset on its face.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
-from workflow.audit.formats import as_csv, as_markdown
+from workflow.audit.formats import COLUMNS as AUDIT_COLUMNS
+from workflow.audit.formats import as_markdown, as_records
+from workflow.base.files import csv_text
+from workflow.base.markdown import escaped, head, row
 from workflow.config.model import Config
 from workflow.metrics.intervals import Difference
 from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
@@ -17,145 +18,116 @@ from workflow.verdicts.rankings import RankingVerdict
 from workflow.verdicts.sheets import Sheet, sheets
 from workflow.verdicts.values import DEMO, ValueVerdict
 
-VALUE_COLUMNS = (
-    "table", "dataset", "method", "metric", "printed", "mean", "sd", "low", "high", "seeds",
-    "expected_seeds", "difference", "verdict", "remark",
-)  # fmt: skip
-CLAIM_COLUMNS = (
-    "claim", "section", "says", "kind", "verdict", "audit", "dataset", "metric", "left", "right",
-    "ours", "low", "high", "seeds", "p", "detectable", "beaten", "of", "comparison", "stated",
-    "stated_verdict", "remark",
-)  # fmt: skip
-RANKING_COLUMNS = (
-    "table", "group", "column", "dataset", "metric", "methods", "of", "tau", "low", "high",
-    "verdict", "printed_order", "our_order", "remark",
-)  # fmt: skip
+V = TypeVar("V")
+Columns = Mapping[str, Callable[[V], object]]
+# Column -> what it says of a verdict.
+VALUES: Columns[ValueVerdict] = {
+    "table": lambda v: v.key.table,
+    "dataset": lambda v: v.key.dataset,
+    "method": lambda v: v.key.method,
+    "metric": lambda v: v.key.metric,
+    "printed": lambda v: v.printed,
+    "mean": lambda v: v.estimate and v.estimate.value,
+    "sd": lambda v: v.estimate and v.estimate.sd,
+    "low": lambda v: v.estimate and v.estimate.low,
+    "high": lambda v: v.estimate and v.estimate.high,
+    "seeds": lambda v: v.estimate.n if v.estimate else 0,
+    "expected_seeds": lambda v: v.expected,
+    "difference": lambda v: v.difference,
+    "verdict": lambda v: v.verdict,
+    "remark": lambda v: v.remark,
+}
+CLAIMS: Columns[ClaimVerdict] = {
+    "claim": lambda v: v.claim.id,
+    "section": lambda v: v.claim.section,
+    "says": lambda v: v.claim.says,
+    "kind": lambda v: v.claim.kind,
+    "verdict": lambda v: v.verdict,
+    "audit": lambda v: v.audit,
+}
+COMPARISONS: Columns[ComparisonVerdict] = {
+    "dataset": lambda v: v.comparison.dataset,
+    "metric": lambda v: v.comparison.metric,
+    "left": lambda v: v.left,
+    "right": lambda v: v.right,
+    "ours": lambda v: v.ours and v.ours.value,
+    "low": lambda v: v.ours and v.ours.low,
+    "high": lambda v: v.ours and v.ours.high,
+    "seeds": lambda v: v.ours and v.ours.n,
+    "p": lambda v: v.ours.p if isinstance(v.ours, Difference) else None,
+    "detectable": lambda v: v.ours.detectable if isinstance(v.ours, Difference) else None,
+    "beaten": lambda v: None if v.verdict == DEMO else v.beaten,
+    "of": lambda v: v.of,
+    "comparison": lambda v: v.verdict,
+    "stated": lambda v: v.comparison.stated,
+    "stated_verdict": lambda v: v.stated,
+    "remark": lambda v: v.remark,
+}
+RANKINGS: Columns[RankingVerdict] = {
+    "table": lambda v: v.block.table,
+    "group": lambda v: v.block.group,
+    "column": lambda v: v.block.column,
+    "dataset": lambda v: v.block.dataset,
+    "metric": lambda v: v.block.metric,
+    "methods": lambda v: len(v.ours),
+    "of": lambda v: len(v.printed),
+    "tau": lambda v: v.agreement and v.agreement.tau,
+    "low": lambda v: v.agreement and v.agreement.low,
+    "high": lambda v: v.agreement and v.agreement.high,
+    "verdict": lambda v: v.verdict,
+    "printed_order": lambda v: " ".join(v.printed),
+    "our_order": lambda v: " ".join(v.ours),
+    "remark": lambda v: v.remark,
+}
 
 
 def files(config: Config, verdicts: Verdicts) -> dict[str, str]:
     """File name -> content: values, claims, rankings and audit, each as .csv and .md."""
-    claims = (row for claim in verdicts.claims for row in _claim_records(claim))
-    audit = csv.DictReader(io.StringIO(as_csv(verdicts.audit)))
+    claims = (record for claim in verdicts.claims for record in _of_claim(claim))
     found = {
-        "values.csv": _csv(verdicts, VALUE_COLUMNS, map(_value_record, verdicts.values)),
-        "claims.csv": _csv(verdicts, CLAIM_COLUMNS, claims),
-        "rankings.csv": _csv(verdicts, RANKING_COLUMNS, map(_ranking_record, verdicts.rankings)),
-        "audit.csv": _csv(verdicts, audit.fieldnames or (), audit),
+        "values.csv": _csv(verdicts, VALUES, (_record(VALUES, v) for v in verdicts.values)),
+        "claims.csv": _csv(verdicts, {**CLAIMS, **COMPARISONS}, claims),
+        "rankings.csv": _csv(verdicts, RANKINGS, (_record(RANKINGS, v) for v in verdicts.rankings)),
+        "audit.csv": _csv(verdicts, AUDIT_COLUMNS, as_records(verdicts.audit)),
         "audit.md": _face(verdicts, "Audit of the printed tables") + as_markdown(verdicts.audit),
     }
     return found | {f"{s.name}.md": _markdown(verdicts, s) for s in sheets(config, verdicts)}
 
 
-def _csv(verdicts: Verdicts, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def _csv(
+    verdicts: Verdicts, columns: Iterable[str], records: Iterable[Mapping[str, object]]
+) -> str:
     face = {"preset": verdicts.preset, "notice": "; ".join(verdicts.notices)}
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, (*columns, *face), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, **face} for row in rows)
-    return stream.getvalue()
+    return csv_text([*columns, *face], ({**record, **face} for record in records))
 
 
-def _value_record(found: ValueVerdict) -> dict[str, Any]:
-    estimate = found.estimate
-    return {
-        **found.key._asdict(),
-        "printed": found.printed,
-        "mean": estimate and estimate.value,
-        "sd": estimate and estimate.sd,
-        "low": estimate and estimate.low,
-        "high": estimate and estimate.high,
-        "seeds": estimate.n if estimate else 0,
-        "expected_seeds": found.expected,
-        "difference": found.difference,
-        "verdict": found.verdict,
-        "remark": found.remark,
-    }
+def _record(columns: Columns[V], verdict: V) -> dict[str, object]:
+    return {column: said(verdict) for column, said in columns.items()}
 
 
-def _claim_records(found: ClaimVerdict) -> Iterable[dict[str, Any]]:
-    """One record per comparison; one alone for a claim without any."""
-    claim = found.claim
-    of_claim = {
-        "claim": claim.id,
-        "section": claim.section,
-        "says": claim.says,
-        "kind": claim.kind,
-        "verdict": found.verdict,
-        "audit": found.audit,
-    }
+def _of_claim(found: ClaimVerdict) -> Iterator[dict[str, object]]:
+    """A record for each comparison; a single one for a claim without any."""
+    claim = _record(CLAIMS, found)
+    for one in found.comparisons:
+        yield {**claim, **_record(COMPARISONS, one)}
     if not found.comparisons:
-        return [{**of_claim, "remark": found.remark}]
-    return [{**of_claim, **_comparison_record(one)} for one in found.comparisons]
-
-
-def _comparison_record(found: ComparisonVerdict) -> dict[str, Any]:
-    what, ours = found.comparison, found.ours
-    tested = ours if isinstance(ours, Difference) else None
-    return {
-        "dataset": what.dataset,
-        "metric": what.metric,
-        "left": found.left,
-        "right": found.right,
-        "ours": ours and ours.value,
-        "low": ours and ours.low,
-        "high": ours and ours.high,
-        "seeds": ours and ours.n,
-        "p": tested and tested.p,
-        "detectable": tested and tested.detectable,
-        "beaten": None if found.verdict == DEMO else found.beaten,
-        "of": found.of,
-        "comparison": found.verdict,
-        "stated": what.stated,
-        "stated_verdict": found.stated,
-        "remark": found.remark,
-    }
-
-
-def _ranking_record(found: RankingVerdict) -> dict[str, Any]:
-    agreement, block = found.agreement, found.block
-    return {
-        "table": block.table,
-        "group": block.group,
-        "column": block.column,
-        "dataset": block.dataset,
-        "metric": block.metric,
-        "methods": len(found.ours),
-        "of": len(found.printed),
-        "tau": agreement and agreement.tau,
-        "low": agreement and agreement.low,
-        "high": agreement and agreement.high,
-        "verdict": found.verdict,
-        "printed_order": " ".join(found.printed),
-        "our_order": " ".join(found.ours),
-        "remark": found.remark,
-    }
+        yield {**claim, "remark": found.remark}
 
 
 def _markdown(verdicts: Verdicts, sheet: Sheet) -> str:
     counted = ", ".join(f"{word} {count}" for word, count in sheet.counts.items()) or "none"
     parts = [_face(verdicts, sheet.title) + f"**{counted}.**\n"]
-    parts += [f"{_md(line)}\n" for line in sheet.meaning]
+    parts += [f"{escaped(line)}\n" for line in sheet.meaning]
     for group in sheet.groups:
         rows = [
-            _row("<br>".join(_md(line) for line in cell) for cell in line.cells)
+            row("<br>".join(escaped(line) for line in cell) for cell in line.cells)
             for line in group.lines
         ]
-        head = [_row(map(_md, sheet.columns)), _row("---" for _ in sheet.columns)]
-        parts.append(f"## {_md(group.heading)}\n\n" + "\n".join([*head, *rows]) + "\n")
+        table = [*head(map(escaped, sheet.columns)), *rows]
+        parts.append(f"## {escaped(group.heading)}\n\n" + "\n".join(table) + "\n")
     return "\n".join(parts)
 
 
 def _face(verdicts: Verdicts, title: str) -> str:
-    lines = [f"# {title}", *(f"> **{_md(notice)}**" for notice in verdicts.notices)]
-    return "\n\n".join([*lines, f"Preset {_md(verdicts.preset)}."]) + "\n\n"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _md(text: str) -> str:
-    """Text in which Markdown and HTML see no markup."""
-    flat = " ".join(text.split())
-    flat = "".join(f"\\{c}" if c in r"\`*_[]|~#!" else c for c in flat)
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    lines = [f"# {title}", *(f"> **{escaped(notice)}**" for notice in verdicts.notices)]
+    return "\n\n".join([*lines, f"Preset {escaped(verdicts.preset)}."]) + "\n\n"

@@ -16,7 +16,7 @@ from workflow.config.model import Config
 from workflow.config.sections import Table
 from workflow.metrics.ratios import Ratios
 from workflow.metrics.statistics import Agreement, agreement, rank
-from workflow.results.gaps import gaps
+from workflow.results.missing import missing_of
 from workflow.results.printed import PrintedKey, printed_results
 from workflow.results.read import Results
 from workflow.verdicts.values import DEMO
@@ -108,7 +108,7 @@ def _verdict(
         ranking = rank(column, results.design)
         found = agreement(column, ranking, numbers, block.dataset, results.design)
         word, reason = _judge(found, len(means), ranking.resolvable)
-    lacking = gaps(config, results, runs.values(), block.metric)
+    lacking = missing_of(config, results, runs.values(), block.metric)
     return RankingVerdict(
         block=block,
         printed=tuple(sorted(numbers, key=lambda method: -numbers[method])),

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from workflow.base.wording import table_name
 from workflow.config.cells import Run
+from workflow.config.metrics import title_of
 from workflow.config.model import Config
 from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, Estimate
-from workflow.results.gaps import method_title
+from workflow.results.missing import method_title
 from workflow.results.printed import printed_results
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.text import MINUS, signed
 from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
 from workflow.verdicts.judge import Verdicts
@@ -153,7 +153,7 @@ class _Words:
         cells = (
             self.dataset(found.key.dataset),
             method_title(self.config, found.key.method),
-            METRIC_TITLES[found.key.metric],
+            title_of(found.key.metric),
             found.printed,
             ours,
             self.interval(estimate),
@@ -176,7 +176,7 @@ class _Words:
 
     def comparison(self, found: ComparisonVerdict) -> str:
         what = found.comparison
-        text = f"{self.dataset(what.dataset)}, {METRIC_TITLES[what.metric]}: "
+        text = f"{self.dataset(what.dataset)}, {title_of(what.metric)}: "
         names = [method_title(self.config, name) for name in (found.left, found.right) if name]
         text += f" {MINUS} ".join(names) or "no result"
         if found.ours is not None:
@@ -213,7 +213,7 @@ class _Words:
     def block(self, block: Block) -> str:
         title = self.dataset(block.dataset)
         parts = [block.group, block.column, title if title != block.column else ""]
-        return ", ".join([*filter(None, parts), METRIC_TITLES[block.metric]])
+        return ", ".join([*filter(None, parts), title_of(block.metric)])
 
     def order(self, methods: Iterable[str]) -> str:
         return " > ".join(method_title(self.config, name) for name in methods)

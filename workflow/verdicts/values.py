@@ -13,7 +13,7 @@ from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
 from workflow.metrics.intervals import Estimate
 from workflow.metrics.statistics import Verdict, verdict
-from workflow.results.gaps import gap
+from workflow.results.missing import what_is_missing
 from workflow.results.printed import PrintedKey, printed_results
 from workflow.results.read import Results
 
@@ -75,5 +75,5 @@ def _verdict(config: Config, results: Results, key: PrintedKey, text: str) -> Va
         estimate=estimate,
         expected=len(config.seeds),
         verdict=DEMO if config.demo else found,
-        remark="; ".join(filter(None, (gap(config, results, run, key.metric), *notes))),
+        remark="; ".join(filter(None, (what_is_missing(config, results, run, key.metric), *notes))),
     )

@@ -1,6 +1,8 @@
 """What a dry run says of the jobs that Slurm would be given."""
 
-from workflow.cluster.submission import Step, submission
+import types
+
+from workflow.cluster.submission import Step, steps_of, submission, tell_submission
 
 
 def step(rule: str, group: str | None = None, **changes) -> Step:
@@ -50,3 +52,61 @@ def test_what_is_done_on_this_host_is_named_and_not_counted():
     assert first.endswith("; done on this host: download, all")
     assert len(table) == 2
     assert rows([step("all", local=True)])[1] == []
+
+
+def fake(dryrun=True):
+    """Snakemake's workflow with a chain of two steps, a step of its own, and one on this host."""
+
+    def job(name, group=None, norun=False, **resources):
+        known = {"mem_mb": 2000, "runtime": 10, **resources}
+        return SimpleNamespace(
+            rule=SimpleNamespace(name=name, norun=norun),
+            group=group,
+            threads=3,
+            resources=Resources(known),
+        )
+
+    jobs = [
+        job("train_seed0", "run_a_seed0", gpu=1, cpus_per_task=4, runtime=90),
+        job("evaluate_seed0", "run_a_seed0", runtime=30),
+        job("download"),
+        job("all", norun=True),
+    ]
+    return SimpleNamespace(
+        dryrun=dryrun,
+        _localrules={"download"},
+        resource_settings=SimpleNamespace(nodes=7),
+        dag=SimpleNamespace(
+            needrun_jobs=lambda exclude_finished: jobs, toposorted=lambda needed: [jobs]
+        ),
+    )
+
+
+class Resources(dict):
+    """With attributes, as Snakemake's."""
+
+    __getattr__ = dict.__getitem__
+
+
+class SimpleNamespace(types.SimpleNamespace):
+    """That can be in a set."""
+
+    __hash__ = object.__hash__
+
+
+def test_steps_are_snakemakes_with_what_they_ask_for():
+    train, evaluate, download, every = steps_of(fake())
+    assert train == Step("train_seed0", "run_a_seed0", False, 1, 4, 2000, 90)
+    assert evaluate == Step("evaluate_seed0", "run_a_seed0", False, 0, 3, 2000, 30)
+    assert download.local
+    assert every.local
+
+
+def test_only_a_dry_run_says_what_slurm_would_be_given(capsys):
+    tell_submission(fake(dryrun=False))
+    assert capsys.readouterr().out == ""
+    tell_submission(fake())
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == (
+        "1 job for Slurm, 7 at most in its queue at a time; done on this host: download, all"
+    )

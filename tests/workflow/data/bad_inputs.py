@@ -25,6 +25,7 @@ from tests.workflow.data.bad_cases import archives, downloads, folder, isic2017,
 from tests.workflow.data.bad_cases.case import Case, Group, files_below
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import write_text
+from workflow.base.markdown import head, row
 from workflow.config import checks as config_checks
 from workflow.config.errors import merge
 from workflow.config.load import load_raw, resolve
@@ -216,9 +217,9 @@ def page(met: Sequence[tuple[Group, Case, Outcome]]) -> str:
     ]  # fmt: skip
     titles = list(dict.fromkeys(group.title for group, _, _ in met))
     for title in titles:
-        lines += [f"\n## {title}\n", "| what is wrong | step | message |", "|---|---|---|"]
+        lines += [f"\n## {title}\n", *head(["what is wrong", "step", "message"])]
         lines += [
-            f"| {_cell(case.what)} | {outcome.step} | {_cell(outcome.message)} |"
+            row([_cell(case.what), outcome.step, _cell(outcome.message)])
             for group, case, outcome in met
             if group.title == title
         ]

@@ -10,8 +10,8 @@ import pandas as pd
 from workflow.config import paths
 from workflow.config.cells import Run, runs
 from workflow.config.load import load_raw
+from workflow.config.metrics import METRIC_TASK
 from workflow.config.model import Config
-from workflow.config.sections import METRIC_TASK
 from workflow.metrics.counts_file import (
     classification_rows,
     segmentation_rows,

@@ -15,7 +15,7 @@ from workflow.metrics.counts_file import write_failed_counts_file
 from workflow.report.run_facts import fact_groups
 from workflow.report.runs import chart_rows, metric_rows
 from workflow.report.site import build_report
-from workflow.results.gaps import gap
+from workflow.results.missing import what_is_missing
 from workflow.results.printed import printed_results
 from workflow.results.read import read_results
 from workflow.results.records import read_records
@@ -104,7 +104,7 @@ def test_one_failed_seed_of_several_is_out_of_the_mean_and_named(tree, in_traini
         assert (shown.remark, shown.detail) == ("1 of 2", "seed 1 failed")
         assert shown.spread == ""
         results = read_results(config, table_runs(config, "IV"))
-        assert gap(config, results, run, metric).startswith(f"seed 1 failed: {WHY}")
+        assert what_is_missing(config, results, run, metric).startswith(f"seed 1 failed: {WHY}")
         assert results.estimates[run, metric].n == 1
     assert any(line.startswith("failed: ") for line in footnotes(table))
     lines = list(csv.DictReader(io.StringIO(to_csv(table))))

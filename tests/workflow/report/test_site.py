@@ -23,7 +23,7 @@ from workflow.config.load import load_raw
 from workflow.config.model import Config
 from workflow.config.notices import DEMO, SPLIT_BY_SLICE
 from workflow.figures.make import make_figure
-from workflow.report import site
+from workflow.report import navigation
 from workflow.report.content import slug
 from workflow.report.samples import SIDE
 from workflow.report.site import build_report
@@ -338,7 +338,7 @@ def test_a_report_is_replaced_whole_or_kept(tmp_path, monkeypatch):
     folder = paths.report(config)
     (folder / "stale.html").write_text("old")
     before = (folder / "index.html").read_text()
-    monkeypatch.setattr(site, "dataset_entries", lambda *_: 1 / 0)
+    monkeypatch.setattr(navigation, "dataset_entries", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_report(config, results_of(config))
     assert (folder / "stale.html").read_text() == "old"

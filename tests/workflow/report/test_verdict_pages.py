@@ -7,9 +7,10 @@ import pytest
 from tests.workflow.report.report_pages import read_pages, results_of, words
 from tests.workflow.report.reporting_tree import small_config, small_raw, write_tree
 from workflow.base.errors import DataError
+from workflow.base.files import write_text
 from workflow.config import paths
 from workflow.config.cells import runs
-from workflow.report.decisions import DOCUMENT, decision_tables
+from workflow.report.decisions import DOCUMENT, decision_tables, read_decisions, written
 from workflow.report.site import build_report
 from workflow.results.read import read_results
 
@@ -78,11 +79,34 @@ def test_the_page_on_fidelity_has_the_decisions_and_the_audit(real):
     assert text.count("Impossible") >= 2
 
 
-def test_the_tables_of_the_document_are_read_whole():
-    document = DOCUMENT.read_text(encoding="utf-8")
-    tables = decision_tables(document)
+def test_the_document_is_written_from_the_decisions():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    decisions = read_decisions()
+    assert text == written(decisions), "run `resformer fidelity`"
+    tables = decision_tables(decisions)
     assert {"The network", "The protocol"} <= {t.heading for t in tables}
-    lines = [line for line in document.splitlines() if line.startswith("|")]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
     assert sum(len(t.rows) + 2 for t in tables) == len(lines)
-    with pytest.raises(DataError, match="line 3: found 1 cells, expected 2"):
-        decision_tables("| a | b |\n|---|---|\n| c |\n")
+    assert not any("|" in cell for table in tables for row in table.rows for cell in row)
+
+
+def test_a_choice_is_open_where_its_authority_is_a_decision():
+    found = 0
+    for table in decision_tables(read_decisions()):
+        if "authority" in table.columns:
+            at = table.columns.index("authority")
+            for number, row in enumerate(table.rows):
+                decided = re.search(r"\b(decision|inferred)\b", row[at])
+                assert bool(decided) == (number in table.open_rows), row[0]
+                found += bool(decided)
+    assert found > 10
+
+
+def test_a_row_with_other_columns_is_refused(tmp_path):
+    rows = "[{a: c}, {a: c, open: true}, {b: c}]"
+    section = f"{{heading: H, columns: [a, b], rows: {rows}}}"
+    write_text(tmp_path / "d.yaml", f"{{title: T, intro: I, sections: [{section}]}}")
+    with pytest.raises(
+        DataError, match="H: found a row of 'b'; expected 'a' and any of 'b', 'open'"
+    ):
+        decision_tables(read_decisions(tmp_path / "d.yaml"))

@@ -22,12 +22,12 @@ from tests.workflow.status.status_tree import (
 from tests.workspace import ROOT
 from workflow.__main__ import main
 from workflow.base.files import write_json, write_text
+from workflow.base.wording import two_units
 from workflow.config import cells, paths
 from workflow.config.load import load_raw
 from workflow.status.estimate import estimate
 from workflow.status.overview import overview
 from workflow.status.runs import standings
-from workflow.status.show import duration
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_data_that_failed_say_why(tree):
 
 
 def test_durations_are_in_units_that_say_enough():
-    said = [duration(seconds) for seconds in (12, 100, 3600, 5 * 3600 + 90 * 60, 100 * 3600)]
+    said = [two_units(seconds, 60) for seconds in (12, 100, 3600, 5 * 3600 + 90 * 60, 100 * 3600)]
     assert said == ["12 s", "2 min", "1 h 0 min", "6 h 30 min", "4 d 4 h"]
 
 

@@ -7,8 +7,8 @@ from tests.workspace import copy_tree, snakemake
 from workflow.base.files import write_text
 from workflow.config import paths
 from workflow.results.logs import TAIL_BYTES, Log
-from workflow.status.around import made
 from workflow.status.ending import MOST_NAMED, Job, ending
+from workflow.status.steps import made
 
 BEGAN = NOW - 3600
 METHODS = {"unetpp": ("train", "evaluate"), "control_oracle": ("control",)}

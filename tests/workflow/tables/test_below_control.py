@@ -10,7 +10,7 @@ from tests.workflow.report.reporting_tree import paper_config, results_of_groups
 from workflow.base.errors import ConfigError
 from workflow.config.cells import Run, is_control, table_runs
 from workflow.config.load import load_config
-from workflow.results.gaps import gap
+from workflow.results.missing import what_is_missing
 from workflow.results.printed import printed_results
 from workflow.tables import standings
 from workflow.tables.build import build_table
@@ -120,7 +120,7 @@ def test_a_table_in_which_controls_alone_are_left_is_not_made():
 
 
 def test_verdicts_name_the_reason(config, results):
-    assert gap(config, results, Run("retouch_cirrus", "tang"), "dsc").startswith(BELOW)
+    assert what_is_missing(config, results, Run("retouch_cirrus", "tang"), "dsc").startswith(BELOW)
     found = [v for v in value_verdicts(config, results) if v.key.method in LOST]
     found = [v for v in found if v.key.table == "III"]
     assert {v.verdict for v in found} == {"not testable"}

@@ -315,7 +315,10 @@ def test_three_digits(value, places):
     [
         ({"methods_of": ["XX"]}, "tables.lesions.methods_of: unknown name 'XX'"),
         ({"methods_of": []}, "tables.lesions: a classes table needs `methods_of`"),
-        ({"kind": "results"}, "`methods_of` goes with kinds efficiency, classes and rules only"),
+        (
+            {"kind": "results"},
+            "`methods_of` goes with kinds efficiency, classes, rules and metrics only",
+        ),
         (
             {"columns": [{"title": "x", "dataset": "isic2017", "metrics": ["hours"]}]},
             "tables.lesions.columns.0.metrics.0: found 'hours'; a table of kind classes has 'ji'",

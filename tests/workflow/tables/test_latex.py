@@ -16,7 +16,7 @@ from tests.workflow.report.reporting_tree import (
 )
 from workflow.config import paths
 from workflow.config.cells import made_tables, runs
-from workflow.config.sections import METRIC_TASK
+from workflow.config.metrics import METRIC_TASK
 from workflow.tables.formats import to_latex
 from workflow.tables.latex import PACKAGES, escape
 from workflow.tables.make import load_table, make_table

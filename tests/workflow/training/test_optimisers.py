@@ -7,10 +7,17 @@ import torch
 from torch import nn
 
 from workflow.config.load import load_config
-from workflow.config.training import overlaid
+from workflow.config.training import OPTIMIZERS, overlaid
 from workflow.networks.device import computing
 from workflow.training.losses import LossParts
-from workflow.training.optimisers import make_optimizer, make_stepper
+from workflow.training.optimisers import (
+    BUILDERS,
+    STEPPERS,
+    make_optimizer,
+    make_stepper,
+    one_backward,
+    takes_verdict,
+)
 
 RATE, DECAY, BETAS, EPS = 0.05, 0.1, (0.9, 0.99), 1e-8
 
@@ -190,3 +197,34 @@ def test_every_optimiser_works_where_only_deterministic_operations_do(optimizer)
     with computing(training):
         first, second = run(training), run(training)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_every_optimiser_that_the_configuration_allows_is_made_and_no_other():
+    assert {*BUILDERS, *STEPPERS} == set(OPTIMIZERS)
+    assert not set(BUILDERS) & set(STEPPERS)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimiser_keeps_as_many_numbers_as_planning_reckons_with(optimizer):
+    model, training = TwoTasks(), protocol(optimizer=optimizer, momentum=0.5)
+    stepper = make_stepper(model.parameters(), training)
+    stepper.step(model.losses(1), RATE)
+    shape = model.shared.shape
+    kept = [
+        value
+        for one in stepper.optimizers
+        for value in one.state[model.shared].values()
+        if torch.is_tensor(value) and value.shape == shape
+    ]
+    assert len(kept) == OPTIMIZERS[optimizer].moments
+
+
+def test_what_the_rest_of_training_asks_of_an_optimiser():
+    several = {name for name in OPTIMIZERS if not one_backward(protocol(optimizer=name))}
+    waiting = {
+        name
+        for name in OPTIMIZERS
+        for one in make_stepper(TwoTasks().parameters(), protocol(optimizer=name)).optimizers
+        if not takes_verdict(one)
+    }
+    assert (several, waiting) == ({"multi_adaptive"}, {"rmsprop"})

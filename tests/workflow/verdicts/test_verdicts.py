@@ -28,7 +28,7 @@ from workflow.audit.paper import published_paper
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.notices import DEMO
-from workflow.results.gaps import LEFT_OUT, NO_INTERVAL
+from workflow.results.missing import LEFT_OUT, NO_INTERVAL
 from workflow.results.printed import PrintedKey, printed_results
 from workflow.results.read import Results
 from workflow.tables.build import build_table

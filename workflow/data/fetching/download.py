@@ -21,7 +21,8 @@ from urllib.parse import quote
 import requests
 
 from workflow.base.errors import DataError
-from workflow.data.exclusive import alone
+from workflow.base.wording import two_units
+from workflow.data.exclusive import locked
 from workflow.data.fetching.transfer import HEADERS, GivenUp, Policy, RemoteFile, Stopped, Transfer
 
 PATIENT = Policy()
@@ -54,6 +55,7 @@ def download(
     base_url: str,
     folder: Path,
     *,
+    source: str,
     workers: int = 4,
     say: Callable[[str], None] = print,
     policy: Policy = PATIENT,
@@ -65,6 +67,8 @@ def download(
         files: file name -> MD5, in hexadecimal.
         base_url: what comes before each name in its address.
         folder: where the files go.
+        source: the public source that they are of; its keys of the configuration are named in
+            messages.
         workers: how many are fetched at a time.
         say: takes each line of progress; called from this thread only.
         policy: how patient to be.
@@ -77,24 +81,24 @@ def download(
     for name, md5 in files.items():
         plain = name and Path(name).name == name and name.isprintable()
         if not plain or name.startswith("."):
-            raise DataError(f"{name!r}: not a plain file name; correct data.isic2017_record")
+            raise DataError(f"{name!r}: not a plain file name; correct data.{source}_record")
         if not re.fullmatch(r"[0-9a-fA-F]{32}", md5):
             raise DataError(
                 f"{name}: found MD5 {md5!r}, expected 32 hexadecimal digits; correct "
-                "data.isic2017_record"
+                f"data.{source}_record"
             )
     wanted = [
         _Wanted(name, md5.lower(), base_url + quote(name), folder / name)
         for name, md5 in files.items()
     ]
-    with alone(folder, say):
+    with locked(folder, say):
         _Pool(wanted, folder, policy, _Progress(label, wanted, say)).run(workers)
     failed = [file for file in wanted if file.outcome == "failed"]
     if failed:
-        raise DataError(_complaint(failed, len(wanted), folder))
+        raise DataError(_complaint(failed, len(wanted), folder, source))
 
 
-def _complaint(failed: Sequence[_Wanted], count: int, folder: Path) -> str:
+def _complaint(failed: Sequence[_Wanted], count: int, folder: Path, source: str) -> str:
     """What failed and why, and what a person can do."""
     reasons = "".join(
         # The address of a mirror may hold a password.
@@ -106,7 +110,7 @@ def _complaint(failed: Sequence[_Wanted], count: int, folder: Path) -> str:
     return (
         f"{folder}: {len(failed)} of {count} files could not be fetched:{reasons}\n"
         "Run it again to go on from the bytes that are there. Through a proxy: set HTTPS_PROXY. "
-        "From a mirror: set data.isic2017_url. Offline: fetch these files elsewhere and put them, "
+        f"From a mirror: set data.{source}_url. Offline: fetch these files elsewhere and put them, "
         f"under these names, into {folder.resolve()}:{names}"
     )
 
@@ -251,7 +255,7 @@ class _Progress:
         unit, name = _unit(total)
         line = f"{have / unit:.1f} of {least}{total / unit:.1f} {name}, {_amount(speed)}/s, "
         if speed and total > have:
-            line += f"{least}{_duration((total - have) / speed)} left, "
+            line += f"{least}{two_units((total - have) / speed)} left, "
         line += self._done()
         troubled = [f"{f.name} ({f.trouble})" for f in files if f.trouble and f.outcome is None]
         self.tell(line + "".join(f"; {trouble}" for trouble in troubled))
@@ -261,7 +265,7 @@ class _Progress:
         seconds = time.monotonic() - self._start
         fetched = sum(file.fetched for file in self._files)
         speed = f", {_amount(fetched / max(seconds, 1e-9))}/s" if fetched else ""
-        self.tell(f"{self._done()}, {_amount(fetched)} fetched in {_duration(seconds)}{speed}")
+        self.tell(f"{self._done()}, {_amount(fetched)} fetched in {two_units(seconds)}{speed}")
 
     def _done(self) -> str:
         outcomes = [file.outcome for file in self._files]
@@ -278,12 +282,3 @@ def _amount(amount: float) -> str:
     """Bytes for people, such as 23.1 MB."""
     unit, name = _unit(amount)
     return f"{amount / unit:.1f} {name}"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds for people, such as 7 min 20 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

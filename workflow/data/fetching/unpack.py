@@ -18,8 +18,9 @@ from typing import Any
 
 from workflow.base.errors import DataError
 from workflow.base.files import read_json, write_json
+from workflow.base.folders import remove_leftovers, replacing_folder
 from workflow.base.workers import Progress
-from workflow.data.exclusive import alone
+from workflow.data.exclusive import locked
 from workflow.data.fetching.archive_members import (
     CHUNK,
     DAMAGED,
@@ -35,6 +36,8 @@ from workflow.data.fetching.archive_members import (
 
 # In an unpacked folder: the archive that it was unpacked from.
 STAMP = ".unpacked.json"
+# How the name of a folder ends into which an archive is being unpacked.
+UNFINISHED = "unpacking"
 MEGABYTE = 10**6
 # Folders between a root and an archive, at most.
 DEPTH = 2
@@ -152,10 +155,8 @@ def unpack(
             f"{archive}: found no archive's name; expected .zip, .tar, .tar.gz or alike"
         )
     target = folder / stem_of(archive)
-    temporary, old = (folder / f".{target.name}.{end}" for end in ("unpacking", "old"))
-    with alone(folder, say):
-        for left in (temporary, old):  # of a call that was killed
-            shutil.rmtree(left, ignore_errors=True)
+    with locked(folder, say):
+        remove_leftovers(target, UNFINISHED)
         stamp = _stamp_of(archive)
         if target.exists():
             found = _read_stamp(target)
@@ -166,15 +167,9 @@ def unpack(
                     f"{target}: found a folder that was not unpacked from an archive, where "
                     f"{archive} would go; move one of them away"
                 )
-        try:
+        with replacing_folder(target, UNFINISHED) as temporary:
             _extract(archive, temporary, limits, say)
             write_json(temporary / STAMP, stamp)
-            if target.exists():
-                target.rename(old)
-            temporary.rename(target)
-        finally:
-            for left in (temporary, old):
-                shutil.rmtree(left, ignore_errors=True)
     return target
 
 
@@ -195,7 +190,7 @@ def _read_stamp(target: Path) -> Any:
 
 
 def _extract(archive: Path, temporary: Path, limits: Limits, say: Callable[[str], None]) -> None:
-    """Write the members of an archive into a new folder."""
+    """Write the members of an archive into an empty folder."""
     say(f"unpack {archive.name}: checking its members")
     try:
         with opened(archive) as members:
@@ -209,7 +204,7 @@ def _extract(archive: Path, temporary: Path, limits: Limits, say: Callable[[str]
                 )
             if all(member.folder for member in wanted.values()):
                 raise DataError(f"{archive}: found no file in it. {ADVICE}")
-            temporary.mkdir(mode=0o755)
+            temporary.chmod(temporary.stat().st_mode & 0o755)  # only its owner writes to it
             _write_all(wanted, temporary, say, f"unpack {archive.name}")
     except DataError:
         raise

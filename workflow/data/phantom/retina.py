@@ -1,7 +1,7 @@
 """Phantom RETOUCH volumes: which devices, how many scans, which fluids, and where the files go.
 
-Geometry, element types, identifiers and prevalence follow `specs/datasets.md`, section A. How the
-eye is made is in `retina_anatomy`, how a device shows it in `retina_optics`.
+Geometry, element types, identifiers and prevalence follow the real volumes. How the eye is made is
+in `retina_anatomy`, how a device shows it in `retina_optics`.
 """
 
 from dataclasses import dataclass
@@ -168,6 +168,12 @@ def grow_volume(vendor: str, index: int, *, scale: float, seed: int) -> Volume:
         spacing=(x_mm / scale, scan.y_mm / scale, z_mm),
         anatomy=anatomy,
     )
+
+
+def write_vendors(root: Path, *, volumes: int, scale: float, seed: int) -> None:
+    """Write phantom volumes of every vendor; arguments as of `write_retouch`."""
+    for vendor in VENDORS:
+        write_retouch(root, vendor=vendor, volumes=volumes, scale=scale, seed=seed)
 
 
 def write_retouch(root: Path, *, vendor: str, volumes: int, scale: float, seed: int) -> None:

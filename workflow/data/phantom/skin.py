@@ -1,8 +1,8 @@
 """Phantom ISIC 2017 archives: which pictures, which labels, and the official file layout.
 
-Names, archive contents and line ends follow `specs/datasets.md`, section B. How a lesion is made
-is in `skin_lesion`, what surrounds it in `skin_scene`. Decision: identifiers start at
-ISIC_9000000, far above any real one, so that nobody takes a phantom for a patient.
+Names, archive contents and line ends follow the challenge's own archives. How a lesion is made is
+in `skin_lesion`, what surrounds it in `skin_scene`. Decision: identifiers start at ISIC_9000000,
+far above any real one, so that nobody takes a phantom for a patient.
 """
 
 import io

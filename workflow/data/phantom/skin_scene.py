@@ -1,7 +1,7 @@
 """What surrounds a lesion in a dermoscopic picture: skin, hair, gel, rulers, patches, the tube.
 
-How often each thing appears follows the artefact counts of ISIC 2017 in `specs/datasets.md`,
-section B; none of them depends on the diagnosis, so that none can stand in for it.
+How often each thing appears follows the artefact counts of ISIC 2017; none of them depends on the
+diagnosis, so that none can stand in for it.
 """
 
 import numpy as np

@@ -20,11 +20,31 @@ from workflow.base.files import read_yaml
 from workflow.config import paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
+from workflow.config.sources import PublicSource
 from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.sources.source import RawImage, Row
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
-DIAGNOSES = ("melanoma", "seborrheic_keratosis", "nevus")
+# Read as text too, before anything is imported: see `workflow.config.sources`.
+ABOUT = PublicSource(
+    title="ISIC 2017",
+    lesions=("lesion",),
+    labels=("melanoma", "seborrheic_keratosis", "nevus"),
+    color=True,
+    parts={"train": 2000, "val": 150, "test": 600},
+    lesion_everywhere=True,
+    downloaded=True,
+    disk="tens of GB",
+    phantoms="workflow.data.phantom.skin:write_isic2017",
+    phantom_sizes={
+        "train": (6, None),
+        "val": (6, None),
+        "test": (6, None),
+        "size": ((32, None), (32, None)),
+        "diagnoses": ("real", "even"),
+    },
+)
+DIAGNOSES = ABOUT.labels
 # The threshold of the challenge's own scorer, which is 128 of {0, 255}.
 MASK_THRESHOLD = 128
 
@@ -40,7 +60,7 @@ class _Files(NamedTuple):
 
 def open_source(config: Config, dataset: str) -> "Isic2017":
     """The source of a data set; what phantoms are like is on no record."""
-    record = config.data.isic2017_record if config.data.origin == "local" else None
+    record = config.record("isic2017") if config.data.origin == "local" else None
     roots = paths.raw_roots(config, "isic2017")
     return Isic2017(roots, config.datasets[dataset], record)
 

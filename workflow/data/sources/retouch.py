@@ -19,28 +19,41 @@ import SimpleITK as sitk
 
 from workflow.base.errors import DataError
 from workflow.config import paths
-from workflow.config.datasets import LESIONS, Dataset
+from workflow.config.datasets import Dataset
 from workflow.config.model import Config
+from workflow.config.sources import PublicSource
 from workflow.data.sources.source import RawImage, Row
 from workflow.running.raw_files import IGNORED
 
-FLUIDS = {name: value for value, name in enumerate(LESIONS["retouch"], start=1)}
+# Read as text too, before anything is imported: see `workflow.config.sources`.
+ABOUT = PublicSource(
+    title="RETOUCH",
+    lesions=("irf", "srf", "ped"),
+    labels=("irf", "srf", "ped", "no_fluid"),
+    color=False,
+    vendors=("Cirrus", "Spectralis", "Topcon"),
+    volumes=True,
+    how_to_get="RETOUCH may not be passed on, so each user fetches it: make an account at "
+    "retouch.grand-challenge.org, join the challenge, and send in its signed confidentiality "
+    "agreement; then download the three training archives "
+    "RETOUCH-TrainingSet-{Cirrus,Spectralis,Topcon} and put them, as archives or unpacked, into "
+    "one folder that data.retouch_dir or $RETOUCH_DIR names. preset=demo needs no data.",
+    disk="some 6 GB",
+    phantoms="workflow.data.phantom.retina:write_vendors",
+    phantom_sizes={"volumes": (4, 24), "scale": (0.1, 1)},
+    phantom_slices={"Cirrus": 128, "Spectralis": 49, "Topcon": 128},  # as most real ones have them
+)
+FLUIDS = {name: value for value, name in enumerate(ABOUT.lesions, start=1)}
 ELEMENT_TYPES = {sitk.sitkUInt8: np.dtype(np.uint8), sitk.sitkUInt16: np.dtype(np.uint16)}
 # Of every B-scan in the set; the record has no width of its own.
 WIDTH = 512
 RECORD_COLUMNS = ("id", "vendor", "slices", "background", *FLUIDS)
-HOW_TO_GET = (
-    "RETOUCH may not be passed on, so each user fetches it: make an account at "
-    "retouch.grand-challenge.org, join the challenge, and send in its signed confidentiality "
-    "agreement; then download the three training archives "
-    "RETOUCH-TrainingSet-{Cirrus,Spectralis,Topcon} and put them, as archives or unpacked, into "
-    "one folder that data.retouch_dir or $RETOUCH_DIR names. preset=demo needs no data."
-)
+HOW_TO_GET = ABOUT.how_to_get
 
 
 def open_source(config: Config, dataset: str) -> "Retouch":
     """The source of a data set; what phantoms are like is on no record."""
-    record = config.data.retouch_record if config.data.origin == "local" else None
+    record = config.record("retouch") if config.data.origin == "local" else None
     roots = paths.raw_roots(config, "retouch")
     return Retouch(roots, config.datasets[dataset], record)
 

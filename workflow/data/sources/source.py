@@ -1,8 +1,10 @@
 """What a source of raw data has to offer; everything after it is the same for all of them.
 
-A source is one file with one class. It says which groups of images there are, lists a group's
-images (`rows`) and reads them (`read`); splitting, resizing and storing happen elsewhere. Groups
-are independent of each other: several threads read different groups of one source at a time.
+A source is one file: `open_source` and a class, and of a public source `ABOUT`, which says all that
+the rest of the workflow has to know of it (`workflow.config.sources`). The class says which groups
+of images there are, lists a group's images (`rows`) and reads them (`read`); splitting, resizing
+and storing happen elsewhere. Groups are independent of each other: several threads read different
+groups of one source at a time.
 """
 
 import importlib

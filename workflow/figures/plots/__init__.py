@@ -1,8 +1,9 @@
 """The larger figures: what there is to draw beyond the paper's own figures, and of which runs.
 
-They follow from the tables of the configuration, so there is nothing to configure. The Snakefile
-asks here, so nothing heavy is imported; `drawing` draws. A figure of the configuration that has one
-of these keys takes its place.
+In go the counts and records of runs; out come PDF and PNG, which follow from the tables of the
+configuration, so there is nothing to configure. The Snakefile asks here, so nothing heavy is
+imported; a figure of the configuration that has one of these keys takes its place. Open
+`drawing.py` first: it has the module of each.
 """
 
 from typing import Literal, NamedTuple

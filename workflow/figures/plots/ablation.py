@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from workflow.base.wording import table_name
 from workflow.config import cells
 from workflow.config.cells import Run
+from workflow.config.metrics import title_of
 from workflow.figures.layout import INK, LINE
 from workflow.figures.plots import ablation_tables, whole_methods
 from workflow.figures.plots.page import FAINT, MARGIN, MUTED, TEXT, WIDTH, open_page
@@ -19,7 +20,7 @@ from workflow.figures.plots.subject import Subject
 from workflow.metrics.intervals import Difference, difference
 from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
-from workflow.tables.build import METRIC_TITLES, build_table
+from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
 
 # Inches: a line, the names of lines, between panels, above and below a row of panels.
@@ -112,7 +113,7 @@ def _effect(
     numbers = [cell.printed for _, cell in (whole, part)]
     known = [float(text) for text in numbers if text is not None]
     return Effect(
-        panel=(METRIC_TITLES[metric], f"{whole[0]} less {part[0]}"),
+        panel=(title_of(metric), f"{whole[0]} less {part[0]}"),
         whole=runs[0],
         part=runs[1],
         found=difference(a, b, subject.results.design) if a and b else None,

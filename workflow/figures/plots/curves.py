@@ -2,40 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from workflow.base.files import read_json
-from workflow.config import paths
 from workflow.config.cells import Run
 from workflow.figures.plots.page import MARGIN, MUTED, TEXT, WIDTH, open_page
 from workflow.figures.plots.subject import Subject
-from workflow.metrics.failures import training_failure
-from workflow.results.records import History, read_history
+from workflow.results.records import SeedRecord, read_seed
 
 # Inches: a row of panels and what is between rows, names, above and below all rows, ticks.
 TALL, BETWEEN, NAMES, TOP, BOTTOM, TICKS = 0.3, 0.06, 1.0, 0.2, 0.34, 0.3
 # A loss is drawn up to so many times the largest of the lowest 95 in 100; what is above is cut.
 BEYOND = 3.0
 TRAINING = "#bbbbbb"
-
-
-class Curve(NamedTuple):
-    """One seed.
-
-    Attributes:
-        history: column -> values, one for each validation.
-        kept: the epoch whose weights were kept; None where it is not on record.
-        failed: whether its training failed.
-    """
-
-    history: History
-    kept: int | None
-    failed: bool
 
 
 def draw(subject: Subject) -> Figure:
@@ -75,20 +57,13 @@ def draw(subject: Subject) -> Figure:
     return page.figure
 
 
-def read_curves(subject: Subject, run: Run) -> list[Curve]:
+def read_curves(subject: Subject, run: Run) -> list[SeedRecord]:
     """The seeds of a run that have a training curve."""
-    found = []
-    for seed in subject.config.seeds:
-        folder = paths.run(subject.config, *run, seed)
-        history, record = read_history(folder / "history.csv"), folder / "run.json"
-        if history:
-            facts = read_json(record) if record.is_file() else {}
-            failed = bool(training_failure(subject.config, run, seed))
-            found.append(Curve(history, facts.get("best_epoch"), failed))
-    return found
+    seeds = (read_seed(subject.config, run, seed) for seed in subject.config.seeds)
+    return [seed for seed in seeds if seed.history]
 
 
-def _panel(axes: Axes, subject: Subject, run: Run, curves: Sequence[Curve]) -> None:
+def _panel(axes: Axes, subject: Subject, run: Run, curves: Sequence[SeedRecord]) -> None:
     if not curves:
         axes.set(xticks=[], yticks=[])
         axes.text(
@@ -107,7 +82,7 @@ def _panel(axes: Axes, subject: Subject, run: Run, curves: Sequence[Curve]) -> N
         style = ".-" if len(epochs) == 1 else "-"
         axes.plot(epochs, curve.history["train_loss"], style, color=TRAINING, lw=0.4, ms=2)
         axes.plot(epochs, losses, style, color=colour, lw=0.5, ms=2, alpha=0.8)
-        if curve.failed:
+        if curve.diverged:
             finite = [k for k, loss in enumerate(losses) if math.isfinite(loss)]
             at = (epochs[finite[-1]], min(losses[finite[-1]], top)) if finite else (epochs[-1], top)
             axes.plot(*at, "x", color=colour, ms=4, mew=1.0, clip_on=False, gid="failed", zorder=3)
@@ -116,7 +91,7 @@ def _panel(axes: Axes, subject: Subject, run: Run, curves: Sequence[Curve]) -> N
             axes.plot(*at, "o", color=colour, ms=2.4, mew=0, gid="kept", zorder=3)
 
 
-def _top(curves: Sequence[Curve]) -> tuple[float, float]:
+def _top(curves: Sequence[SeedRecord]) -> tuple[float, float]:
     """Where the scale of losses ends, and the largest loss."""
     losses = [curve.history[name] for curve in curves for name in ("train_loss", "val_loss")]
     values = np.array([value for of_seed in losses for value in of_seed])

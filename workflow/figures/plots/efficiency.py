@@ -10,17 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from workflow.config.cells import Run
+from workflow.config.metrics import LEADING, with_unit
 from workflow.figures.layout import INK
 from workflow.figures.lettering import width_of
 from workflow.figures.plots.labels import Box, place_labels
 from workflow.figures.plots.page import MARGIN, MUTED, TEXT, WIDTH, open_page
 from workflow.figures.plots.subject import Subject, listed
 from workflow.results.result_cells import Place
-from workflow.tables.build import METRIC_TITLES
 from workflow.tables.extra import costs
 
-# The metric that stands for a task.
-QUALITY = {"segmentation": "dsc", "classification": "acc"}
 # Panels in a row, and inches: a panel's height, and what is left of, above and below it.
 ACROSS, TALL, LEFT, TOP, BOTTOM = 2, 2.1, 0.48, 0.2, 0.38
 
@@ -35,7 +33,7 @@ class Point(NamedTuple):
 
 def draw(subject: Subject) -> Figure:
     """A panel for each data set."""
-    metric = QUALITY[subject.key.removeprefix("efficiency_")]
+    metric = LEADING[subject.key.removeprefix("efficiency_")]
     found, lacking = points(subject, metric)
     rows = -(-len(subject.datasets) // ACROSS)
     unknown = f"No FLOPs or no value: {listed(map(subject.title, lacking))}." if lacking else ""
@@ -48,7 +46,7 @@ def draw(subject: Subject) -> Figure:
         y = row * (TOP + TALL + BOTTOM) + TOP
         page.text(x, y - 0.06, subject.config.datasets[dataset].title, weight="bold")
         axes = page.panel(x, y, wide, TALL)
-        axes.set(xscale="log", xlabel="GFLOPs", ylabel=f"{METRIC_TITLES[metric]} (%)")
+        axes.set(xscale="log", xlabel="GFLOPs", ylabel=with_unit(metric))
         axes.xaxis.labelpad = axes.yaxis.labelpad = 1.5
         axes.grid(True)
         _panel(axes, subject, [one for one in found if one.run.dataset == dataset], (wide, TALL))

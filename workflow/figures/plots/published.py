@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow.base.wording import table_name
+from workflow.config.metrics import METRICS, title_of
 from workflow.figures.layout import INK, LINE
 from workflow.figures.lettering import width_of
 from workflow.figures.plots.page import MARGIN, MUTED, TEXT, WIDTH, Page, open_page
 from workflow.figures.plots.subject import Subject
-from workflow.tables.build import METRIC_TITLES
 from workflow.verdicts.values import ValueVerdict, value_verdicts
 
 # Inches: a square panel, and what is around it.
@@ -28,7 +28,7 @@ def draw(subject: Subject) -> Figure:
     """A panel for each metric, and one with the verdicts by table unless it is a demo."""
     verdicts = list(value_verdicts(subject.config, subject.results))
     found = [one for one in verdicts if one.estimate is not None]
-    metrics = [name for name in METRIC_TITLES if any(v.key.metric == name for v in verdicts)]
+    metrics = [name for name in METRICS if any(v.key.metric == name for v in verdicts)]
     judged = not subject.config.demo
     rows = -(-(len(metrics) + judged) // ACROSS)
     words = subject.words(
@@ -42,7 +42,7 @@ def draw(subject: Subject) -> Figure:
         y = row * (TOP + SIDE + BOTTOM) + TOP
         if index < len(metrics):
             of_metric = [one for one in found if one.key.metric == metrics[index]]
-            page.text(x, y - 0.06, METRIC_TITLES[metrics[index]], weight="bold")
+            page.text(x, y - 0.06, title_of(metrics[index]), weight="bold")
             _against(page.panel(x, y, SIDE, SIDE), subject, of_metric)
         else:
             page.text(x, y - 0.06, "Verdicts by table", weight="bold")

@@ -3,14 +3,16 @@
 Tests, their family and its correction are those of the table that the column is of.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+import networkx
 from matplotlib.figure import Figure
 
 from workflow.base.wording import table_name
 from workflow.config import cells
-from workflow.config.sections import TASK_OF
+from workflow.config.metrics import LEADING, METRICS, title_of
 from workflow.figures.layout import INK
 from workflow.figures.lettering import shorten
 from workflow.figures.plots import is_comparison
@@ -18,11 +20,9 @@ from workflow.figures.plots.page import FAINT, MARGIN, MUTED, TEXT, WIDTH, Page,
 from workflow.figures.plots.subject import Subject
 from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
-from workflow.tables.build import METRIC_TITLES, build_table
+from workflow.tables.build import build_table
 from workflow.tables.content import ComparedSet, ReportTable
 
-# Shown of each task where a table has it, else the first of its metrics.
-SHOWN = ("dsc", "acc")
 # Panels in a row, and inches: a line, names, above the lines and below.
 ACROSS, ROW, NAMES, TOP, BOTTOM = 4, 0.125, 0.78, 0.3, 0.24
 
@@ -88,7 +88,7 @@ def _ladder(
     run = order[0].run
     assert run is not None
     dataset = subject.config.datasets[run.dataset].title
-    heading = (table_name(table.key), f"{dataset}, {METRIC_TITLES[order[0].metric]}")
+    heading = (table_name(table.key), f"{dataset}, {title_of(order[0].metric)}")
     tested = one.resolvable is not None
     return Ladder(heading, order, ties(methods, one.told_apart) if tested else [], tested)
 
@@ -105,29 +105,11 @@ def ties(methods: Sequence[str], told_apart: frozenset[tuple[str, str]]) -> list
     Returns:
         Places in `methods`, in order; the sets by their first places.
     """
-    alike = {
-        i: {
-            j
-            for j, other in enumerate(methods)
-            if j != i and not {(name, other), (other, name)} & told_apart
-        }
-        for i, name in enumerate(methods)
-    }
-    found = [tuple(sorted(one)) for one in _cliques(set(), set(alike), set(), alike)]
-    return sorted(one for one in found if len(one) > 1)
-
-
-def _cliques(
-    chosen: set[int], open_: set[int], done: set[int], alike: Mapping[int, set[int]]
-) -> Iterator[set[int]]:
-    """All largest sets of which each two are alike, by Bron and Kerbosch, with a pivot."""
-    if not open_ and not done:
-        yield chosen
-        return
-    pivot = max(open_ | done, key=lambda node: len(alike[node] & open_))
-    for node in sorted(open_ - alike[pivot]):
-        yield from _cliques(chosen | {node}, open_ & alike[node], done & alike[node], alike)
-        open_, done = open_ - {node}, done | {node}
+    pairs = combinations(enumerate(methods), 2)
+    alike = networkx.Graph(
+        [(i, j) for (i, a), (j, b) in pairs if not {(a, b), (b, a)} & told_apart]
+    )
+    return sorted(tuple(sorted(one)) for one in networkx.find_cliques(alike))
 
 
 def _shown(table: ReportTable) -> set[tuple[tuple[str, str], str]]:
@@ -137,13 +119,13 @@ def _shown(table: ReportTable) -> set[tuple[tuple[str, str], str]]:
         if cell.run:
             metrics.setdefault(_where(cell), []).append(cell.metric)
     return {
-        (where, next((metric for metric in SHOWN if metric in found), found[0]))
+        (where, next((metric for metric in found if metric in LEADING.values()), found[0]))
         for where, found in metrics.items()
     }
 
 
 def _where(cell: ResultCell) -> tuple[str, str]:
-    return (cell.run.dataset if cell.run else "", TASK_OF[cell.metric])
+    return (cell.run.dataset if cell.run else "", METRICS[cell.metric].task)
 
 
 def _value(cell: ResultCell) -> float:

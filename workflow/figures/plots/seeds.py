@@ -4,10 +4,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow.config.cells import Run
-from workflow.config.sections import METRIC_TASK
+from workflow.config.metrics import METRIC_TASK, title_of, with_unit
 from workflow.figures.plots.page import FAINT, MARGIN, MUTED, TEXT, WIDTH, open_page
 from workflow.figures.plots.subject import Subject
-from workflow.tables.build import METRIC_TITLES
 
 # Inches: a row, the names of methods, what is between panels and above and below a row of them.
 ROW, NAMES, GAP, TOP, BOTTOM = 0.125, 1.0, 0.14, 0.18, 0.36
@@ -16,7 +15,7 @@ ROW, NAMES, GAP, TOP, BOTTOM = 0.125, 1.0, 0.14, 0.18, 0.36
 def draw(subject: Subject) -> Figure:
     """A row of panels for each metric, a panel for each data set, a line for each method."""
     task = subject.key.removeprefix("seeds_")
-    metrics = [name for name in METRIC_TITLES if METRIC_TASK[name] == task]
+    metrics = [name for name, of in METRIC_TASK.items() if of == task]
     tall = ROW * len(subject.methods)
     words = subject.words(_unpaired(subject))
     page = open_page(words, len(metrics) * (TOP + tall + BOTTOM))
@@ -29,11 +28,11 @@ def draw(subject: Subject) -> Figure:
             page.text(NAMES - 0.06, y + (line + 0.78) * ROW, name, NAMES - 0.1, ha="right")
         for column, dataset in enumerate(subject.datasets):
             x = NAMES + column * (wide + GAP)
-            title = f"{METRIC_TITLES[metric]}, {subject.config.datasets[dataset].title}"
+            title = f"{title_of(metric)}, {subject.config.datasets[dataset].title}"
             page.text(x, y - 0.05, title, wide, weight="bold")
             axes = page.panel(x, y, wide, tall)
             _panel(axes, subject, dataset, metric)
-            axes.set_xlabel(f"{METRIC_TITLES[metric]} (%)", labelpad=1)
+            axes.set_xlabel(with_unit(metric), labelpad=1)
     return page.figure
 
 

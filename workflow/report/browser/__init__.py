@@ -1,5 +1,6 @@
 """The data of the report's image browser: test images, references, and what each method said.
 
-Pages from disk cannot read files, so the data are scripts that call a global, and masks are PNGs
-in base64 inside them. `write.py` says what is written; docs of the format are beside each writer.
+In go prepared images, saved masks and counts; out come pictures, and scripts that call a global,
+with masks as PNGs in base64, because a page on disk cannot read other files. Open `write.py` first:
+it lists all that is written.
 """

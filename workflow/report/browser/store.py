@@ -5,13 +5,11 @@ that is no output, and the report has hard links to them: they take no further s
 is copied. A part is a folder whose files follow from its key, which lies beside it.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow.base.files import remove_tree, write_text
+from workflow.base.files import link_or_copy, remove_tree, write_text
 from workflow.base.folders import replacing_folder
 
 
@@ -52,10 +50,7 @@ class Store:
         """Put the files of a part into another folder as well."""
         target.mkdir(parents=True)
         for file in (self.folder / name).iterdir():
-            try:
-                os.link(file, target / file.name)
-            except OSError:  # a file system without hard links, or another one
-                shutil.copy2(file, target / file.name)
+            link_or_copy(file, target / file.name)
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Remove the parts of other names."""

@@ -1,7 +1,7 @@
-"""autoSMIM's first stage: self-supervised pretraining on masked superpixels, and its search.
+"""autoSMIM's first stage: pretraining on masked superpixels without labels, and its search.
 
-On the training images alone, and without their labels: a base network learns to paint masked
-superpixels back in (`inpainting`), a small head learns to solve a jigsaw on its frozen encoder
-(`proxy`), a search evaluates the two under other masking policies (`search`), and the network is
-trained again with the best one (`pretrain`). The second stage starts from its weights (`weights`).
+In go training images alone; out come weights that training starts from, and the masking policy that
+a search found best. A base network learns to paint masked superpixels back in (`inpainting.py`), a
+small head learns a jigsaw on its frozen encoder (`proxy.py`), and a search compares policies by the
+two (`search.py`). Open `pretrain.py` first: it trains again with the best one.
 """

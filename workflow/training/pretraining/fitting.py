@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from workflow.training.pretraining.bench import Bench
+from workflow.training.pretraining.masking import Masking
 from workflow.training.state.saved import Keeper, Snapshot
 from workflow.training.state.snapshots import (
     named,
@@ -27,7 +27,7 @@ class PretrainingDiverged(ArithmeticError):
 
 def fit(
     network: nn.Module,
-    bench: Bench,
+    masking: Masking,
     epochs: int,
     loss: LossOfRows,
     validate: Callable[[], float],
@@ -38,7 +38,7 @@ def fit(
 
     Args:
         network: whose parameters are learned; it ends in evaluation mode.
-        bench: its images and settings.
+        masking: its images and settings.
         epochs: passes over the images.
         loss: to be lowered.
         validate: the loss on the images that are held out.
@@ -52,7 +52,7 @@ def fit(
         PretrainingDiverged: a validation loss is not finite.
         Interrupted: the run was asked to stop, and its state is saved.
     """
-    return _Fit(network, bench, epochs, loss, validate, keeper).run(report)
+    return _Fit(network, masking, epochs, loss, validate, keeper).run(report)
 
 
 class _Fit:
@@ -61,19 +61,19 @@ class _Fit:
     def __init__(
         self,
         network: nn.Module,
-        bench: Bench,
+        masking: Masking,
         epochs: int,
         loss: LossOfRows,
         validate: Callable[[], float],
         keeper: Keeper | None,
     ) -> None:
-        self.network, self.bench, self.epochs = network, bench, epochs
+        self.network, self.masking, self.epochs = network, masking, epochs
         self.loss, self.validate, self.keeper = loss, validate, keeper
         self.optimizer = torch.optim.Adam(
-            network.parameters(), lr=bench.settings.learning_rate, fused=True
+            network.parameters(), lr=masking.settings.learning_rate, fused=True
         )
-        self.learned, _ = bench.rows()
-        whole, rest = divmod(len(self.learned), bench.settings.batch_size)
+        self.learned, _ = masking.rows()
+        whole, rest = divmod(len(self.learned), masking.settings.batch_size)
         self.batches = whole + (rest > 1)  # batch norm cannot take a last batch of one image
         self.step = 0
         self.losses: list[float] = []
@@ -95,16 +95,16 @@ class _Fit:
         return self.losses
 
     def _epoch(self, epoch: int) -> None:
-        settings, bench = self.bench.settings, self.bench
+        settings, masking = self.masking.settings, self.masking
         self.network.train()
         # Numbers of an epoch of their own, so that one that is taken up again draws them again.
-        order = torch.randperm(len(self.learned), generator=bench.generator(f"order {epoch}"))
+        order = torch.randperm(len(self.learned), generator=masking.generator(f"order {epoch}"))
         parts = self.learned[order].split(settings.batch_size)[: self.batches]
         for batch in range(self.step - epoch * self.batches, self.batches):
             progress = self.step / (self.epochs * self.batches)
             for group in self.optimizer.param_groups:
                 group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-            value = self.loss(parts[batch], bench.generator(f"views {self.step}"))
+            value = self.loss(parts[batch], masking.generator(f"views {self.step}"))
             self.optimizer.zero_grad(set_to_none=True)
             value.backward()
             self.optimizer.step()
@@ -124,7 +124,7 @@ class _Fit:
 
     def _save(self, keeper: Keeper) -> None:
         tensors = {
-            **random_state(self.bench.device),
+            **random_state(self.masking.device),
             **named("network", self.network.state_dict()),
             **named("best", self.best),
             **optimizer_state("optimizer", self.optimizer),
@@ -134,17 +134,17 @@ class _Fit:
     def _restore(self, state: Snapshot) -> None:
         self.network.load_state_dict(unnamed("network", state.tensors))
         restore_optimizer("optimizer", self.optimizer, state.tensors)
-        restore_random_state(state.tensors, self.bench.device)
+        restore_random_state(state.tensors, self.masking.device)
         on_device = unnamed("best", state.tensors).items()
-        self.best = {name: value.to(self.bench.device) for name, value in on_device}
+        self.best = {name: value.to(self.masking.device) for name, value in on_device}
         self.step, self.losses = state.facts["step"], state.facts["losses"]
 
 
 @torch.no_grad()
-def mean_loss(bench: Bench, loss: LossOfRows, rows: Tensor) -> float:
+def mean_loss(masking: Masking, loss: LossOfRows, rows: Tensor) -> float:
     """The mean over images of a loss, with the same random numbers each time it is asked for."""
-    generator = bench.generator("evaluation")
-    total = torch.zeros((), device=bench.device)
-    for part in rows.split(bench.settings.batch_size):
+    generator = masking.generator("evaluation")
+    total = torch.zeros((), device=masking.device)
+    for part in rows.split(masking.settings.batch_size):
         total += loss(part, generator) * len(part)
     return total.item() / len(rows)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from workflow.config.sections import Policy
 from workflow.networks.device import autocast
-from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
+from workflow.training.pretraining.masking import Masking
 from workflow.training.state.saved import Keeper
 
 BLACK = -1.0  # images run from -1 to 1
@@ -49,15 +49,17 @@ def inpainting_loss(painted: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     return SCALE * ((painted.clamp(-1, 1) - images) * mask).square().mean()
 
 
-def evaluate_inpainting(network: Inpainter, bench: Bench, policy: Policy, rows: Tensor) -> float:
+def evaluate_inpainting(
+    network: Inpainter, masking: Masking, policy: Policy, rows: Tensor
+) -> float:
     """The loss under a policy on whole images, as they are."""
-    loss = functools.partial(_loss, network, bench, policy, moved=False)
-    return mean_loss(bench, loss, rows)
+    loss = functools.partial(_loss, network, masking, policy, moved=False)
+    return mean_loss(masking, loss, rows)
 
 
 def train_inpainting(
     build: Callable[[], Any],
-    bench: Bench,
+    masking: Masking,
     policy: Policy,
     report: Callable[[str], None],
     keeper: Keeper | None = None,
@@ -66,7 +68,7 @@ def train_inpainting(
 
     Args:
         build: makes an `Inpainter`, a torch module, from torch's default generator.
-        bench: its images and settings.
+        masking: its images and settings.
         policy: how images are masked.
         report: gets a line after each epoch.
         keeper: of the state.
@@ -74,15 +76,15 @@ def train_inpainting(
     Returns:
         The network, with the weights that validate best, and its validation loss by epoch.
     """
-    torch.manual_seed(bench.seed)
+    torch.manual_seed(masking.seed)
     network = build()
-    held_out = bench.rows()[1]
+    held_out = masking.rows()[1]
     losses = fit(
         network,
-        bench,
-        bench.settings.epochs,
-        functools.partial(_loss, network, bench, policy, moved=True),
-        lambda: evaluate_inpainting(network, bench, policy, held_out),
+        masking,
+        masking.settings.epochs,
+        functools.partial(_loss, network, masking, policy, moved=True),
+        lambda: evaluate_inpainting(network, masking, policy, held_out),
         report,
         keeper,
     )
@@ -91,14 +93,14 @@ def train_inpainting(
 
 def _loss(
     network: Inpainter,
-    bench: Bench,
+    masking: Masking,
     policy: Policy,
     rows: Tensor,
     generator: torch.Generator,
     *,
     moved: bool,
 ) -> Tensor:
-    images, mask = bench.masked(rows, policy, generator, moved=moved)
-    with autocast(bench.device, bench.precision):
+    images, mask = masking.masked(rows, policy, generator, moved=moved)
+    with autocast(masking.device, masking.precision):
         painted = network(hide(images, mask))
     return inpainting_loss(painted.float(), images, mask)

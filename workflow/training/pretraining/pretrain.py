@@ -26,13 +26,13 @@ from workflow.networks.device import choose_device, choose_precision, computing,
 from workflow.running.fingerprint import pretraining_fingerprint
 from workflow.running.step import run_step
 from workflow.training.placement import state_folder
-from workflow.training.pretraining.bench import Bench, Pool
 from workflow.training.pretraining.fitting import PretrainingDiverged
 from workflow.training.pretraining.inpainting import (
     Inpainter,
     evaluate_inpainting,
     train_inpainting,
 )
+from workflow.training.pretraining.masking import Masking, Pool
 from workflow.training.pretraining.proxy import evaluate_jigsaw, train_jigsaw
 from workflow.training.pretraining.search import Losses, Trial, best, search
 from workflow.training.pretraining.stages import Stages
@@ -80,10 +80,10 @@ def _pretrain(
     build = functools.partial(_build, config, dataset, method, device)
     for seed, folder in folders.items():
         run = f"{dataset} {method} seed {seed}"
-        bench = Bench(pool, settings, choose_precision(training, device), int(seed))
+        masking = Masking(pool, settings, choose_precision(training, device), int(seed))
         stages = Stages(folder, training.save_seconds, lambda: interruption.asked)
         try:
-            record = _pretrain_seed(build, bench, run, stages)
+            record = _pretrain_seed(build, masking, run, stages)
         except Interrupted as signal:
             print_line(
                 f"{run}: pretraining stopped by {signal}; the state is saved, and the same command "
@@ -97,12 +97,12 @@ def _pretrain(
 
 
 def _pretrain_seed(
-    build: Callable[[], Any], bench: Bench, run: str, stages: Stages
+    build: Callable[[], Any], masking: Masking, run: str, stages: Stages
 ) -> dict[str, Any]:
     """Pretrain one seed and write its weights, none if it diverges; what policy.json says of it."""
     start, file = time.perf_counter(), stages.folder / "weights.safetensors"
     try:
-        network, record = pretrain(build, bench, run, stages)
+        network, record = pretrain(build, masking, run, stages)
     except PretrainingDiverged as error:
         # The run that would start from it is what counts as failed; everything else goes on.
         message = f"its pretraining diverged: {error}"
@@ -123,32 +123,32 @@ def _pretrain_seed(
 
 
 def pretrain(
-    build: Callable[[], Any], bench: Bench, run: str, stages: Stages
+    build: Callable[[], Any], masking: Masking, run: str, stages: Stages
 ) -> tuple[Inpainter, dict[str, Any]]:
     """All four parts for one seed.
 
     Args:
         build: makes an inpainting network on the device, from torch's default generator.
-        bench: images, settings, seed.
+        masking: images, settings, seed.
         run: what it is called in messages.
         stages: what is done of them, after an interruption.
 
     Returns:
         The network trained under the policy that was found, and a record of how it was.
     """
-    settings, (learned, held_out) = bench.settings, bench.rows()
+    settings, (learned, held_out) = masking.settings, masking.rows()
     shown = held_out[: settings.search_images]
     base, base_losses = train_inpainting(
-        build, bench, settings.base, _Progress(f"{run}: base network"), stages.keeper("base")
+        build, masking, settings.base, _Progress(f"{run}: base network"), stages.keeper("base")
     )
     head, proxy_losses = train_jigsaw(
-        base, bench, settings.base, _Progress(f"{run}: jigsaw"), stages.keeper("jigsaw")
+        base, masking, settings.base, _Progress(f"{run}: jigsaw"), stages.keeper("jigsaw")
     )
 
     def evaluate(policy: Policy) -> Losses:
         return Losses(
-            inpainting=evaluate_inpainting(base, bench, policy, shown),
-            proxy=evaluate_jigsaw(head, base, bench, policy, shown),
+            inpainting=evaluate_inpainting(base, masking, policy, shown),
+            proxy=evaluate_jigsaw(head, base, masking, policy, shown),
         )
 
     asked = stages.remembered(evaluate)
@@ -158,12 +158,12 @@ def pretrain(
         reference,
         settings.superpixels,
         settings.trials,
-        bench.seed,
+        masking.seed,
         _Progress(f"{run}: search"),
     )
     chosen = best(trials).policy
     network, losses = train_inpainting(
-        build, bench, chosen, _Progress(f"{run}: network"), stages.keeper("network")
+        build, masking, chosen, _Progress(f"{run}: network"), stages.keeper("network")
     )
     return network, {
         "policy": _shown(chosen),

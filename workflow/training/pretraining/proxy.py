@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from workflow.config.sections import Policy
 from workflow.networks.device import autocast
-from workflow.training.pretraining.bench import Bench
 from workflow.training.pretraining.fitting import fit, mean_loss
 from workflow.training.pretraining.inpainting import Inpainter, hide
+from workflow.training.pretraining.masking import Masking
 from workflow.training.state.saved import Keeper
 
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(4))))
@@ -58,16 +58,16 @@ def tiles(images: Tensor, orders: Tensor) -> Tensor:
 
 
 def evaluate_jigsaw(
-    head: Jigsaw, network: Inpainter, bench: Bench, policy: Policy, rows: Tensor
+    head: Jigsaw, network: Inpainter, masking: Masking, policy: Policy, rows: Tensor
 ) -> float:
     """The cross entropy under a policy on whole images, as they are."""
-    loss = functools.partial(_loss, head, network, bench, policy, moved=False)
-    return mean_loss(bench, loss, rows)
+    loss = functools.partial(_loss, head, network, masking, policy, moved=False)
+    return mean_loss(masking, loss, rows)
 
 
 def train_jigsaw(
     network: Inpainter,
-    bench: Bench,
+    masking: Masking,
     policy: Policy,
     report: Callable[[str], None],
     keeper: Keeper | None = None,
@@ -77,18 +77,18 @@ def train_jigsaw(
     Returns:
         The head, with the weights that validate best, and its validation loss by epoch.
     """
-    torch.manual_seed(bench.seed)
-    size = bench.pool.images.shape[-1] // 2
+    torch.manual_seed(masking.seed)
+    size = masking.pool.images.shape[-1] // 2
     with torch.no_grad():
-        channels = network.encode(torch.zeros(1, 3, size, size, device=bench.device)).shape[1]
-    head = Jigsaw(channels).to(bench.device)
-    held_out = bench.rows()[1]
+        channels = network.encode(torch.zeros(1, 3, size, size, device=masking.device)).shape[1]
+    head = Jigsaw(channels).to(masking.device)
+    held_out = masking.rows()[1]
     losses = fit(
         head,
-        bench,
-        bench.settings.proxy_epochs,
-        functools.partial(_loss, head, network, bench, policy, moved=True),
-        lambda: evaluate_jigsaw(head, network, bench, policy, held_out),
+        masking,
+        masking.settings.proxy_epochs,
+        functools.partial(_loss, head, network, masking, policy, moved=True),
+        lambda: evaluate_jigsaw(head, network, masking, policy, held_out),
         report,
         keeper,
     )
@@ -98,19 +98,19 @@ def train_jigsaw(
 def _loss(
     head: Jigsaw,
     network: Inpainter,
-    bench: Bench,
+    masking: Masking,
     policy: Policy,
     rows: Tensor,
     generator: torch.Generator,
     *,
     moved: bool,
 ) -> Tensor:
-    images, mask = bench.masked(rows, policy, generator, moved=moved)
+    images, mask = masking.masked(rows, policy, generator, moved=moved)
     wanted = torch.randint(len(PERMUTATIONS), (len(rows),), generator=generator)
-    shuffled = tiles(hide(images, mask), PERMUTATIONS[wanted].to(bench.device))
-    with autocast(bench.device, bench.precision):
+    shuffled = tiles(hide(images, mask), PERMUTATIONS[wanted].to(masking.device))
+    with autocast(masking.device, masking.precision):
         with torch.no_grad():
             flat = shuffled.flatten(0, 1).contiguous(memory_format=torch.channels_last)
             maps = network.encode(flat)
         logits = head(maps.unflatten(0, shuffled.shape[:2]))
-    return F.cross_entropy(logits.float(), wanted.to(bench.device))
+    return F.cross_entropy(logits.float(), wanted.to(masking.device))

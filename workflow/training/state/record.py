@@ -1,6 +1,5 @@
 """What a run leaves beside its weights: its history, and what run.json says of the machine."""
 
-import csv
 import hashlib
 import platform
 import resource
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 
-from workflow.base.files import replacing
+from workflow.base.files import csv_text, write_text
 from workflow.training.progress import Epoch
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -20,11 +19,8 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 def write_history(path: Path, history: list[Epoch]) -> None:
     """One line per epoch, as CSV; a run that failed in its first epoch leaves the heading alone."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as stream:
-        names = [field.name for field in fields(Epoch)]
-        writer = csv.DictWriter(stream, fieldnames=names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in history)
+    columns = [field.name for field in fields(Epoch)]
+    write_text(path, csv_text(columns, (asdict(epoch) for epoch in history)))
 
 
 def machine(device: torch.device) -> dict[str, Any]:

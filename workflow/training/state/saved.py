@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from workflow.base.files import replacing
+from workflow.base.files import link_or_copy, replacing
 from workflow.training.state.interruption import Interrupted
 
 NAME = "state.safetensors"
@@ -169,10 +169,7 @@ def publish(folder: Path, target: Path, last: str = LAST) -> None:
     for output in outputs:
         if not output.name.startswith((".", STATE)):
             with replacing(target / output.name) as temporary:
-                try:
-                    os.link(output, temporary)
-                except OSError:  # a file system without links
-                    shutil.copyfile(output, temporary)
+                link_or_copy(output, temporary)
 
 
 def keep_only(folder: Path) -> None:

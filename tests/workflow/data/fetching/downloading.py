@@ -57,7 +57,15 @@ def fetch(site, base_url, tmp_path):
     def run(files=None, policy=HASTY, url=base_url, **options):
         lines = []
         files = files or {NAME: md5(content_of(NAME))}
-        download(files, url, tmp_path / "store", say=lines.append, policy=policy, **options)
+        download(
+            files,
+            url,
+            tmp_path / "store",
+            source="isic2017",
+            say=lines.append,
+            policy=policy,
+            **options,
+        )
         return lines
 
     return run

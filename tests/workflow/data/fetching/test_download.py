@@ -32,6 +32,7 @@ from tests.workflow.data.fetching.downloading import (
 )
 from tests.workflow.data.fetching.http_server import Answer
 from workflow.base.errors import DataError
+from workflow.base.wording import two_units
 from workflow.data.fetching import download as module
 from workflow.data.fetching import transfer
 from workflow.data.fetching.download import download
@@ -251,7 +252,7 @@ def test_progress_says_what_is_known(monkeypatch):
     assert lines[-1] == (
         "ISIC 2017: 2 of 4 files done, 1 failed, 600.1 MB fetched in 1 min 30 s, 6.7 MB/s"
     )
-    assert module._duration(3900) == "1 h 5 min"
+    assert two_units(3900) == "1 h 5 min"
 
 
 def test_progress_is_told_while_a_server_stalls(script, fetch, site, base_url, store):
@@ -263,7 +264,9 @@ def test_progress_is_told_while_a_server_stalls(script, fetch, site, base_url, s
         lines.append(line)
 
     patient = replace(HASTY, read_timeout=1, tries=10)
-    download({NAME: md5(content_of(NAME))}, base_url, store, say=say, policy=patient)
+    download(
+        {NAME: md5(content_of(NAME))}, base_url, store, source="isic2017", say=say, policy=patient
+    )
     assert any("90.0 of 300.0 kB" in line for line in lines)
     assert lines[-1].startswith("download: 1 of 1 files done, 300.0 kB fetched in ")
 
@@ -275,7 +278,7 @@ def start(base_url, store, root):
         "from workflow.data.fetching.download import download\n"
         # A shell lets what it starts in the background ignore Ctrl-C, and so do its children.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "download({sys.argv[1]: sys.argv[2]}, sys.argv[3], Path(sys.argv[4]))\n"
+        "download({sys.argv[1]: sys.argv[2]}, sys.argv[3], Path(sys.argv[4]), source='isic2017')\n"
     )
     arguments = [NAME, md5(content_of(NAME)), base_url, str(store)]
     return subprocess.Popen(

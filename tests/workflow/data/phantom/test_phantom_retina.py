@@ -14,7 +14,8 @@ from workflow.data.phantom.retina_anatomy import SURFACES
 
 SCALE = 0.125
 IRF, SRF, PED = 1, 2, 3
-# specs/datasets.md, section A: geometry of the real sets, and B-scans holding each fluid.
+# Of the real training sets: the first case of each vendor, and the shares of its B-scans that hold
+# IRF, SRF, PED and any of them.
 FIRST = {"Cirrus": 1, "Spectralis": 25, "Topcon": 49}
 SHARES = {
     "Cirrus": (934 / 3072, 700 / 3072, 622 / 3072, 1568 / 3072),

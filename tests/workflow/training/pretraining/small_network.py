@@ -1,4 +1,4 @@
-"""A method small enough to be pretrained in a test, and a bench of made-up images for it."""
+"""A method small enough to be pretrained in a test, and made-up images to mask for it."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from resformer.prediction import Prediction
 from workflow.config.sections import Pretraining
-from workflow.training.pretraining.bench import Bench, Pool
+from workflow.training.pretraining.masking import Masking, Pool
 from workflow.training.pretraining.superpixels import cut
 
 SIZE = 32
@@ -83,12 +83,12 @@ def images(count=15, size=SIZE):
     return made.astype(np.uint8)
 
 
-def bench(seed=0, **changes):
+def masking(seed=0, **changes):
     settings = Pretraining.model_validate(SETTINGS | changes)
     made = images()
     labels = {k: np.stack([cut(image, k, 5) for image in made]) for k in settings.superpixels}
     pool = Pool.on(torch.device("cpu"), made, labels)
-    return Bench(pool, settings, torch.float32, seed)
+    return Masking(pool, settings, torch.float32, seed)
 
 
 def silent(line):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.workflow.training.pretraining.small_network import bench, build_inpainting, silent
+from tests.workflow.training.pretraining.small_network import build_inpainting, masking, silent
 from workflow.config.sections import Policy
 from workflow.training.pretraining import fitting
 from workflow.training.pretraining.inpainting import (
@@ -51,7 +51,7 @@ def test_no_gradient_comes_from_outside_of_the_mask():
 
 def test_same_seed_same_bits_whatever_was_drawn_before():
     def run(seed):
-        network, losses = train_inpainting(build, bench(seed), BASE, silent)
+        network, losses = train_inpainting(build, masking(seed), BASE, silent)
         return weights_hash(network.carried_over()), losses
 
     first = run(0)
@@ -61,7 +61,7 @@ def test_same_seed_same_bits_whatever_was_drawn_before():
 
 
 def test_it_learns_and_keeps_the_epoch_that_validates_best():
-    made = bench(epochs=40, learning_rate=0.01)
+    made = masking(epochs=40, learning_rate=0.01)
     held_out = made.rows()[1]
     torch.manual_seed(0)
     untrained = evaluate_inpainting(build().eval(), made, BASE, held_out)
@@ -73,7 +73,7 @@ def test_it_learns_and_keeps_the_epoch_that_validates_best():
 
 
 def test_more_masked_is_more_lost():
-    made = bench(epochs=10, learning_rate=0.01)
+    made = masking(epochs=10, learning_rate=0.01)
     network, _ = train_inpainting(build, made, BASE, silent)
     losses = [
         evaluate_inpainting(network, made, Policy(superpixels=16, masked=n), torch.arange(15))
@@ -91,7 +91,7 @@ class Scripted(nn.Module):
 
 
 def fit_scripted(answers, **settings):
-    network, made, rates, seen = Scripted(), bench(**settings), [], []
+    network, made, rates, seen = Scripted(), masking(**settings), [], []
     answers, values = iter(answers), []
 
     class Watched(torch.optim.Adam):
@@ -129,7 +129,7 @@ def test_the_rate_falls_to_zero_along_a_cosine():
 
 def test_every_learned_image_is_seen_once_an_epoch_and_no_other():
     _, _, _, _, seen = fit_scripted([1.0, 1.0], epochs=2)
-    learned = sorted(bench().rows()[0].tolist())
+    learned = sorted(masking().rows()[0].tolist())
     first, second = ([row for rows in part for row in rows] for part in (seen[:3], seen[3:]))
     assert sorted(first) == sorted(second) == learned
     assert first != second

@@ -7,9 +7,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.workflow.training.pretraining.small_network import bench
+from tests.workflow.training.pretraining.small_network import masking
 from workflow.config.sections import Policy, Pretraining
-from workflow.training.pretraining.bench import draw
+from workflow.training.pretraining.masking import draw
 
 
 def policy(superpixels, masked):
@@ -47,7 +47,7 @@ def test_every_id_is_as_likely_as_another():
 
 
 def test_a_mask_is_made_of_whole_superpixels_and_covers_the_ids_drawn():
-    made = bench()
+    made = masking()
     rows = torch.tensor([4, 0, 7])
     _, mask = made.masked(rows, policy(9, 3), generator(), moved=False)
     assert mask.shape == (3, 1, 32, 32)
@@ -59,7 +59,7 @@ def test_a_mask_is_made_of_whole_superpixels_and_covers_the_ids_drawn():
 
 
 def test_images_as_they_are_keep_their_pixels():
-    made = bench()
+    made = masking()
     images, _ = made.masked(torch.tensor([2]), policy(9, 3), generator(), moved=False)
     assert torch.equal(images, made.pool.images[2:3].float() / 255 * 2 - 1)
     assert images.min() >= -1
@@ -67,7 +67,7 @@ def test_images_as_they_are_keep_their_pixels():
 
 
 def test_grey_images_get_three_channels():
-    made = bench()
+    made = masking()
     grey = dataclasses.replace(made.pool, images=made.pool.images[:, :1])
     made = dataclasses.replace(made, pool=grey)
     for moved in (False, True):
@@ -77,7 +77,7 @@ def test_grey_images_get_three_channels():
 
 def test_in_a_training_view_the_mask_moves_with_the_image():
     """An image that shows its own label map: where it is masked tells which ids are."""
-    made = bench()
+    made = masking()
     for k in made.pool.labels:
         made.pool.labels[k] = strips(8, size=32).expand(15, 32, 32).to(torch.int16)
     made.pool.images[:] = (strips(8, size=32) * 20).to(torch.uint8)
@@ -90,7 +90,7 @@ def test_in_a_training_view_the_mask_moves_with_the_image():
 
 
 def test_the_share_that_is_masked_is_the_policys():
-    made = bench()
+    made = masking()
     shares = []
     for seed in range(40):
         _, mask = made.masked(torch.arange(15), policy(16, 4), generator(seed), moved=True)
@@ -100,16 +100,16 @@ def test_the_share_that_is_masked_is_the_policys():
 
 
 def test_a_fifth_is_held_out_and_the_seed_decides_which():
-    learned, held_out = bench(0).rows()
+    learned, held_out = masking(0).rows()
     assert (len(learned), len(held_out)) == (12, 3)
     assert sorted(torch.cat([learned, held_out]).tolist()) == list(range(15))
-    assert torch.equal(bench(0).rows()[1], held_out)
-    assert not torch.equal(bench(1).rows()[1], held_out)
+    assert torch.equal(masking(0).rows()[1], held_out)
+    assert not torch.equal(masking(1).rows()[1], held_out)
 
 
 def test_random_numbers_are_apart_by_purpose_and_seed():
     def first(seed, purpose):
-        return torch.rand(1, generator=bench(seed).generator(purpose)).item()
+        return torch.rand(1, generator=masking(seed).generator(purpose)).item()
 
     drawn = {first(seed, purpose) for seed in range(3) for purpose in ("order", "views")}
     assert len(drawn) == 6
@@ -125,7 +125,7 @@ def test_a_policy_masks_at_most_half():
 
 
 def test_the_base_policy_must_be_on_the_grid():
-    settings = bench().settings.model_dump()
+    settings = masking().settings.model_dump()
     with pytest.raises(ValidationError, match=r"`base\.superpixels` must be one of"):
         Pretraining.model_validate(settings | {"superpixels": [4, 16]})
     with pytest.raises(ValidationError, match="once"):

@@ -73,9 +73,9 @@ def test_policy_json_tells_all_of_it(folder, pretraining_config):
 def test_the_network_is_trained_again_with_the_best_policy(pretraining_config, monkeypatch):
     policies, train = [], pretraining.train_inpainting
 
-    def watched(build, bench, policy, *rest):
+    def watched(build, masking, policy, *rest):
         policies.append({"superpixels": policy.superpixels, "masked": policy.masked})
-        return train(build, bench, policy, *rest)
+        return train(build, masking, policy, *rest)
 
     monkeypatch.setattr(pretraining, "train_inpainting", watched)
     (folder,) = pretrain(pretraining_config, "0")

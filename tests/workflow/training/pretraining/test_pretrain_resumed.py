@@ -70,8 +70,8 @@ def test_it_goes_on_where_it_was_stopped(pretraining_config, monkeypatch, moment
 def test_one_that_diverges_fails_its_run_and_no_other(pretraining_config, monkeypatch) -> None:
     fit = fitting.mean_loss
 
-    def diverging(bench, loss, rows):
-        return math.nan if bench.seed == 0 else fit(bench, loss, rows)
+    def diverging(masking, loss, rows):
+        return math.nan if masking.seed == 0 else fit(masking, loss, rows)
 
     monkeypatch.setattr("workflow.training.pretraining.inpainting.mean_loss", diverging)
     first, second = pretrain(pretraining_config, "0", "1")

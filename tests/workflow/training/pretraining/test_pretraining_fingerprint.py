@@ -73,6 +73,6 @@ def test_runs_do_not_rest_on_the_code_that_searches():
     package = {name for name in training if name.startswith("workflow.training.pretraining.")}
     assert package == {"workflow.training.pretraining.weights"}
     pretraining = fingerprint.closure("workflow.training.pretraining.pretrain")
-    parts = ("bench", "fitting", "inpainting", "proxy", "search", "superpixels", "views")
+    parts = ("masking", "fitting", "inpainting", "proxy", "search", "superpixels", "views")
     assert {f"workflow.training.pretraining.{part}" for part in parts} <= pretraining
     assert "workflow.training.loop" not in pretraining

@@ -5,9 +5,9 @@ import functools
 import pytest
 import torch
 
-from tests.workflow.training.pretraining.small_network import bench, build_inpainting, silent
+from tests.workflow.training.pretraining.small_network import build_inpainting, masking, silent
 from workflow.config.sections import Policy
-from workflow.training.pretraining import bench as bench_module
+from workflow.training.pretraining import masking as masking_module
 from workflow.training.pretraining.proxy import (
     PERMUTATIONS,
     Jigsaw,
@@ -58,7 +58,7 @@ def test_the_head_is_the_one_on_record():
 
 def test_only_the_head_learns(network):
     before = weights_hash(network.state_dict())
-    head, losses = train_jigsaw(network, bench(), BASE, silent)
+    head, losses = train_jigsaw(network, masking(), BASE, silent)
     assert weights_hash(network.state_dict()) == before
     assert all(p.grad is None for p in network.parameters())
     assert len(losses) == 2
@@ -68,7 +68,7 @@ def test_only_the_head_learns(network):
 
 def test_same_seed_same_bits(network):
     def run(seed):
-        head, losses = train_jigsaw(network, bench(seed), BASE, silent)
+        head, losses = train_jigsaw(network, masking(seed), BASE, silent)
         return weights_hash(head.state_dict()), losses
 
     first = run(0)
@@ -78,7 +78,7 @@ def test_same_seed_same_bits(network):
 
 
 def test_the_policy_shows_in_the_loss(network):
-    made = bench()
+    made = masking()
     head, _ = train_jigsaw(network, made, BASE, silent)
     loss = functools.partial(evaluate_jigsaw, head, network, made, rows=torch.arange(15))
     other = Policy(superpixels=16, masked=8)
@@ -88,8 +88,8 @@ def test_the_policy_shows_in_the_loss(network):
 
 def test_a_jigsaw_can_be_solved(network, monkeypatch):
     """Quarters of four different colours, always seen whole: the head learns no more than that."""
-    monkeypatch.setattr(bench_module, "training_view", lambda images, labels, _: (images, labels))
-    made = bench(proxy_epochs=60, learning_rate=0.02)
+    monkeypatch.setattr(masking_module, "training_view", lambda images, labels, _: (images, labels))
+    made = masking(proxy_epochs=60, learning_rate=0.02)
     colours = torch.tensor([[250, 0, 0], [0, 250, 0], [0, 0, 250], [120, 120, 120]])
     grid = colours.T.reshape(3, 2, 2).repeat_interleave(16, 1).repeat_interleave(16, 2)
     made.pool.images[:] = grid.to(torch.uint8)

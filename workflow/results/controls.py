@@ -7,13 +7,11 @@ share of positives. Accuracy would not do: calling every label absent is right m
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow.config.cells import Run, is_control
+from workflow.config.metrics import Task
 from workflow.config.model import Config
-from workflow.config.sections import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 SCORES: dict[Task, str] = {"segmentation": "DSC", "classification": "Youden index"}
 
 
-class Bracket(NamedTuple):
+class ControlRange(NamedTuple):
     """A learned method's score and the controls around it, per cent, means over seeds.
 
     Attributes:
@@ -46,8 +44,8 @@ class Bracket(NamedTuple):
         return self.floor < self.score <= self.ceiling
 
 
-def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
-    """The bracket of every learned method with a score, on data sets whose controls were made.
+def control_ranges(config: Config, results: "pd.DataFrame") -> list[ControlRange]:
+    """The range of every learned method with a score, on data sets whose controls were made.
 
     Args:
         config: the resolved configuration.
@@ -60,7 +58,7 @@ def brackets(config: Config, results: "pd.DataFrame") -> list[Bracket]:
         floor = _floor(config, around)
         if oracles and floor and not is_control(config, method):
             by, least = floor
-            found.append(Bracket(Run(dataset, method), task, score, least, by, max(oracles)))
+            found.append(ControlRange(Run(dataset, method), task, score, least, by, max(oracles)))
     return found
 
 
@@ -69,7 +67,7 @@ def below_controls(config: Config, results: "pd.DataFrame") -> dict[tuple[Run, T
 
     Args:
         config: the resolved configuration.
-        results: as for `brackets`; data sets without controls have no entry.
+        results: as for `control_ranges`; data sets without controls have no entry.
     """
     scores, found = _scores(results), {}
     for (dataset, method, task), score in scores.items():
@@ -111,7 +109,7 @@ def as_table(config: Config, results: "pd.DataFrame") -> str:
     heads = ("data set", "method", "score", *(f"seed {seed}" for seed in config.seeds))
     heads = (*heads, "best control that knows nothing", "lowest seed less it", "oracle")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for one in brackets(config, results):
+    for one in control_ranges(config, results):
         own = seeds[one.run.dataset, one.run.method, one.task]
         cells = (
             config.datasets[one.run.dataset].title,
@@ -128,17 +126,12 @@ def as_table(config: Config, results: "pd.DataFrame") -> str:
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[str, str, Task], float]:
     """(data set, method, task) -> mean over the seeds that gave a number."""
-    values: dict[tuple[str, str, str], list[float]] = {}
-    columns = ("dataset", "method", "metric", "value")
-    for dataset, method, metric, value in zip(*(results[c] for c in columns), strict=True):
-        if not np.isnan(value):
-            values.setdefault((dataset, method, metric), []).append(value)
-    means = {key: float(np.mean(found)) for key, found in values.items()}
+    grouped = results.groupby(["dataset", "method", "metric"], sort=False)["value"]
+    means: dict[Any, float] = grouped.mean().dropna().to_dict()
     scores: dict[tuple[str, str, Task], float] = {}
-    for dataset, method, metric in means:
+    for (dataset, method, metric), mean in means.items():
         if metric == "dsc":
-            scores[dataset, method, "segmentation"] = means[dataset, method, "dsc"]
+            scores[dataset, method, "segmentation"] = mean
         if metric == "sen" and (dataset, method, "spe") in means:
-            both = means[dataset, method, "sen"] + means[dataset, method, "spe"]
-            scores[dataset, method, "classification"] = both - 100
+            scores[dataset, method, "classification"] = mean + means[dataset, method, "spe"] - 100
     return scores

@@ -48,17 +48,13 @@ def data_standings(config: Config) -> list[DataStanding]:
 
 def made(config: Config) -> Made:
     """What is made of the runs."""
-    tables, figures = cells.made_tables(config), cells.made_figures(config)
-    larger = plots.made_plots(config)
-    return Made(
-        sum(paths.table(config, key, "html").is_file() for key in tables),
-        len(tables),
-        sum(paths.figure(config, key, "png").is_file() for key in figures),
-        len(figures),
-        sum(paths.plot(config, key, "png").is_file() for key in larger),
-        len(larger),
-        (paths.report(config) / "index.html").is_file(),
+    asked_for = (
+        [paths.table(config, key, "html") for key in cells.made_tables(config)],
+        [paths.figure(config, key, "png") for key in cells.made_figures(config)],
+        [paths.plot(config, key, "png") for key in plots.made_plots(config)],
     )
+    counts = [n for files in asked_for for n in (sum(f.is_file() for f in files), len(files))]
+    return Made(*counts, report=(paths.report(config) / "index.html").is_file())
 
 
 def _data(config: Config, dataset: str) -> DataStanding:
@@ -72,7 +68,7 @@ def _data(config: Config, dataset: str) -> DataStanding:
     ]
     if config.demo:
         steps.insert(0, ("phantom", source, paths.raw_dir(config, source)))
-    elif source == "isic2017" and not config.given_dir(source):
+    elif config.fetches(source):
         steps.insert(0, ("download", source, paths.downloaded(config, source)))
     for step, name, output in steps:
         if not output.exists():

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from workflow.config.cells import Run
+from workflow.config.metrics import METRICS
 from workflow.config.model import Config
 from workflow.config.notices import seeds_text
-from workflow.config.sections import TASK_OF
 from workflow.metrics.failures import failure
 from workflow.results.read import Results
 
@@ -13,7 +13,7 @@ LEFT_OUT = "not run: left out by this run's configuration"
 NO_INTERVAL = "no interval: one seed, and no two groups to compare"
 
 
-def gap(config: Config, results: Results, run: Run, metric: str) -> str:
+def what_is_missing(config: Config, results: Results, run: Run, metric: str) -> str:
     """What a metric of a run lacks; empty if every seed gave a number and there is an interval.
 
     Seeds that were never run, failed, or gave no number are named, with what a failed one says.
@@ -21,7 +21,7 @@ def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     known = run.dataset in config.datasets and run.method in config.methods
     if not known or not config.chosen(*run):
         return LEFT_OUT
-    if below := results.below.get((run, TASK_OF[metric])):
+    if below := results.below.get((run, METRICS[metric].task)):
         return below
     found = results.ratios.get(run, {})
     if found and metric not in found:
@@ -43,11 +43,11 @@ def gap(config: Config, results: Results, run: Run, metric: str) -> str:
     return "; ".join(parts)
 
 
-def gaps(config: Config, results: Results, runs: Iterable[Run], metric: str) -> str:
+def missing_of(config: Config, results: Results, runs: Iterable[Run], metric: str) -> str:
     """What several runs lack; those that lack the same are named together, by method."""
     lacking: dict[str, list[str]] = {}
     for run in runs:
-        if text := gap(config, results, run, metric):
+        if text := what_is_missing(config, results, run, metric):
             lacking.setdefault(text, []).append(method_title(config, run.method))
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in lacking.items())
 

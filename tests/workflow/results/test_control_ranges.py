@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from workflow.config.cells import Run
 from workflow.config.load import load_config
-from workflow.results.brackets import Bracket, as_table, brackets
+from workflow.results.controls import ControlRange, as_table, control_ranges
 from workflow.results.setup_text import setup
 
 CONFIG = load_config(ROOT / "config.yaml")
@@ -26,20 +26,20 @@ def frame(**dsc):
 
 
 def test_the_best_of_the_ignorant_controls_is_the_floor():
-    (bracket,) = brackets(CONFIG, frame(unetpp=31.0))
-    expected = Bracket(
+    (one,) = control_ranges(CONFIG, frame(unetpp=31.0))
+    expected = ControlRange(
         Run("isic2017", "unetpp"), "segmentation", 31.0, 30.0, "control_prior", 100.0
     )
-    assert bracket == expected
-    assert bracket.inside
+    assert one == expected
+    assert one.inside
 
 
 @pytest.mark.parametrize(
     ("score", "inside"), [(30.0, False), (29.9, False), (100.0, True), (100.1, False)]
 )
 def test_the_floor_is_outside_and_the_ceiling_inside(score, inside):
-    (bracket,) = brackets(CONFIG, frame(unetpp=score))
-    assert bracket.inside is inside
+    (one,) = control_ranges(CONFIG, frame(unetpp=score))
+    assert one.inside is inside
 
 
 def test_classification_is_bracketed_by_informedness_and_means_over_seeds():
@@ -57,9 +57,9 @@ def test_classification_is_bracketed_by_informedness_and_means_over_seeds():
     ]
     rows.append(("isic2017", "efficientnet", 2, "sen", math.nan))
     results = pd.DataFrame(rows, columns=["dataset", "method", "seed", "metric", "value"])
-    (bracket,) = brackets(CONFIG, results)
-    assert (bracket.task, bracket.score, bracket.floor) == ("classification", 30.0, 0.0)
-    assert bracket.by == "control_background"
+    (one,) = control_ranges(CONFIG, results)
+    assert (one.task, one.score, one.floor) == ("classification", 30.0, 0.0)
+    assert one.by == "control_background"
 
 
 def test_the_printed_table_has_every_seed_and_the_least_of_them_against_the_floor():
@@ -73,8 +73,8 @@ def test_the_printed_table_has_every_seed_and_the_least_of_them_against_the_floo
 
 def test_without_controls_nothing_is_said():
     lone = frame(unetpp=50.0)
-    assert brackets(CONFIG, lone[lone["method"] == "unetpp"]) == []
-    assert brackets(CONFIG, lone[lone["method"] != "control_oracle"]) == []
+    assert control_ranges(CONFIG, lone[lone["method"] == "unetpp"]) == []
+    assert control_ranges(CONFIG, lone[lone["method"] != "control_oracle"]) == []
 
 
 def test_recipe_and_weights_of_a_row_in_words():

@@ -41,7 +41,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Masking:
     """The images of one seed, divided in two, and how they are learned from.
 
     Attributes:
