@@ -91,6 +91,11 @@ def seconds_per_step(config: Config, method: str, steps: int) -> float:
         return statistics.median([_seconds(trial) for _ in range(steps + 1)][1:])
 
 
+def _fits(config: Config, method: str) -> bool:
+    size, sizes = config.datasets["isic2017"].image_size, config.methods[method].sizes
+    return size % sizes.multiple_of == 0 and size >= sizes.minimum
+
+
 def _seconds(trial: StepTrial) -> float:
     start = time.perf_counter()
     trial.step()
@@ -112,7 +117,9 @@ def show(config: Config, names: list[str], steps: int) -> int:
         line = count(name, config.methods[name])
         met = f"{line.anchors - len(line.wrong)} of {line.anchors}" if line.anchors else "-"
         anchor = "-" if line.on_record is None else f"{line.on_record:,}"
-        timed = f"{seconds_per_step(config, name, steps):.3f}" if steps else "-"
+        timed = "-"  # also where the configuration's images are too small for the network
+        if steps and _fits(config, name):
+            timed = f"{seconds_per_step(config, name, steps):.3f}"
         write(
             f"{name:<24}{line.parameters_224:>13,}{line.flops_224 / 1e9:>9.2f}"
             f"{line.parameters_512:>14,}{line.flops_512 / 1e9:>9.2f}"

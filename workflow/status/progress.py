@@ -12,13 +12,13 @@ from typing import NamedTuple
 from workflow.base.errors import ConfigError
 from workflow.config.model import Config
 from workflow.planning.cost import predicted_runtime
-from workflow.planning.devices import Device
+from workflow.planning.devices import ASSUMED_SHARE, Device
 from workflow.results.job_logs import seeds_of
 
 # A job that trains nothing; most of it is the start of Python.
 SMALL_JOB = 4.0
-# A processor's core, by which the weights of training are reckoned: 60 GFLOP/s in training.
-CORE = Device("a core", peak=4e11, memory=0.0, gpu=False)
+# A processor's core, by which the weights of training are reckoned: 200 GFLOP/s in training.
+CORE = Device("a core", peak=2e11 / ASSUMED_SHARE, memory=0.0, gpu=False)
 # However long a job has taken, until it has ended some of it is left.
 MOST_OF_A_JOB = 0.95
 
@@ -74,11 +74,13 @@ class SnakemakeProgress:
     tasks: Mapping[int, Task]
     began: float
     _started: dict[int, float] = field(default_factory=dict)
+    _at_once: int = 1
     _taken: dict[int, float] = field(default_factory=dict)
 
     def start(self, jobs: Iterable[int], now: float) -> None:
         """Jobs begin; one that is tried again begins anew."""
         self._started |= dict.fromkeys((job for job in jobs if job in self.tasks), now)
+        self._at_once = max(self._at_once, len(self._started))
 
     def finish(self, job: int, now: float) -> None:
         """A job has ended well."""
@@ -109,12 +111,12 @@ class SnakemakeProgress:
         """Seconds until all is done; None as long as nothing tells.
 
         Until the first training has ended, that is what the plan expects of as many jobs at a time
-        as now: small jobs say nothing of how fast the machine trains.
+        as there have been: small jobs say nothing of how fast the machine trains.
         """
         elapsed, left = now - self.began, self._left(now)
         training = any(task.learns for task in self.tasks.values())
         if training and not any(self.tasks[job].learns for job in self._taken):
-            return left / len(self._started) if self._started else None
+            return left / self._at_once if self._started else None
         done = self._whole() - left
         return left * elapsed / done if self._taken and done > 0 and elapsed > 0 else None
 

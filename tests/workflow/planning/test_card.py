@@ -30,6 +30,12 @@ def test_a_count_that_differs_is_told_with_its_block(capsys, monkeypatch):
     assert "parameters: found 1,858,403, expected 1,858,400 (+3)" in said
 
 
+def test_no_step_is_timed_on_images_that_are_too_small(capsys):
+    assert CONFIG.datasets["isic2017"].image_size < CONFIG.methods["inceptionv3"].sizes.minimum
+    assert card.show(CONFIG, ["inceptionv3"], steps=1) == 0
+    assert capsys.readouterr().out.split()[-1] == "-"
+
+
 def test_a_step_is_timed():
     small = load_config(
         ROOT / "config.yaml",
