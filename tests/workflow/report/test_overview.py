@@ -1,5 +1,6 @@
 """The overview: what was run, failures first, the paper at a glance, where methods differ."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -78,7 +79,7 @@ def test_it_leads_to_the_images_on_which_methods_differ(pages):
     assert "images.html#d=retouch_cirrus" in page.links
     assert "images.html#d=isic2017" in page.links
     assert "Where methods disagree" in text
-    assert "columns of tables the tests tell any two methods apart" in text
+    assert re.search(r": significant differences in \d+ of \d+ columns", text)
     assert "figures.html#plot-ranking" in page.links
 
 
