@@ -103,7 +103,7 @@ def test_the_figure_says_what_it_is(tree):
     shown = " ".join(texts(drawn))
     assert "Figure 5. Fluids." in shown
     assert "2 of 9 test images with a lesion" in shown
-    assert "Preset demo, seed 0." in shown
+    assert "Preset everything, seed 0." in shown
     assert "from different volumes" in shown
     assert "intra-retinal fluid (IRF)" in shown
 

@@ -9,7 +9,7 @@ from workflow.config import cells
 from workflow.config.cells import Run
 from workflow.running import inputs
 
-PHANTOM = Path("results/demo")
+PHANTOM = Path("results/everything")
 RUNS = [Run("isic2017", "unetpp"), Run("isic2017", "octnet")]
 
 

@@ -109,7 +109,7 @@ def test_csv_counts_seeds(table_iv):
     assert (unetpp["seeds"], unetpp["expected_seeds"], unetpp["missing_seeds"]) == ("1", "2", "1")
     vit = next(x for x in lines if x["method"] == "vit" and x["metric"] == "sen")
     assert (vit["state"], vit["mean"], vit["undefined_seeds"]) == ("undefined", "", "0 1")
-    assert all(x["notice"] == DEMO and x["preset"] == "demo" for x in lines)
+    assert all(x["notice"] == DEMO and x["preset"] == "everything" for x in lines)
 
 
 def test_markdown_layout(table_viii):
@@ -204,7 +204,7 @@ def test_notices_and_preset_are_on_the_face(suffix):
     text = WRITERS[suffix](table)
     assert DEMO in text
     assert SELECTED_ON_TEST in text
-    assert "demo" in text.replace(DEMO, "")
+    assert "everything" in text.replace(DEMO, "")
     facts = build_dataset_table(config, "I", {})
     assert DEMO in WRITERS[suffix](facts)
     real = paper_config()
