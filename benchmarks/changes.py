@@ -31,7 +31,9 @@ from workflow.config.load import load_config
 from workflow.metrics.counts_file import classification_rows, segmentation_rows, write_counts_file
 from workflow.tables.make import make_table
 
-config = load_config(overrides={"seeds": [0], "select": {"datasets": ["isic2017"]}})
+config = load_config(
+    overrides={"preset": "everything", "seeds": [0], "select": {"datasets": ["isic2017"]}}
+)
 dataset, ids = config.datasets["isic2017"], list("abcd")
 target = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], np.uint8)
 called = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]], bool)
@@ -106,7 +108,9 @@ from workflow.planning.networks import Network
 from workflow.training.losses import LossParts
 from workflow.training.optimisers import make_stepper
 
-config = load_config(overrides={"training": {"optimizer": "nadam"}})
+config = load_config(
+    overrides={"preset": "everything", "training": {"optimizer": "nadam"}}
+)
 training = config.training_for("isic2017", "unetpp")
 weight = torch.nn.Parameter(torch.ones(4))
 stepper = make_stepper([weight], training)
@@ -284,7 +288,7 @@ from workflow.config.cells import made_tables, table_cells
 from workflow.config.load import load_config
 from workflow.tables.make import make_table
 
-config = load_config()
+config = load_config(overrides={"preset": "everything"})
 assert "favourites" in made_tables(config)
 make_table(config, "favourites")
 assert all(paths.table(config, "favourites", suffix).is_file() for suffix in paths.TABLE_FORMATS)
@@ -310,7 +314,7 @@ from workflow.config.cells import runs, table_rows
 from workflow.config.load import load_config
 from workflow.networks.build import build_method
 
-config = load_config()
+config = load_config(overrides={"preset": "everything"})
 mine = [run for run in runs(config) if run.method == "tiny"]
 network = build_method(config, "isic2017", "tiny")
 size = config.datasets["isic2017"].image_size

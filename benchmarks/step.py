@@ -44,8 +44,9 @@ CPU_BATCH = {512: 2}
 TARGET = {"cpu": 3.0, "cuda": 4.0}
 # Largest relative difference of a loss from the plain one: of the first step, and of any. Rounding
 # grows with every step: Adam moves each weight by the learning rate, also where its gradient is
-# nothing but rounding (a bias of keys, say), so what is compared has a small learning rate.
-TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (1e-2, 5e-2)}
+# nothing but rounding (a bias of keys, say), so what is compared has a small learning rate. BN over
+# the few pixels of a classification head's map adds its own: 4e-2 in bf16 for four small images.
+TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (1e-2, 1e-1)}
 AGREEMENT_RATE, AGREEMENT_SIZE = 1e-5, 64
 PROFILED = 3  # steps, of which the first is not counted
 WARMING = 3  # turns that are not counted: by then a process has the memory that a step needs

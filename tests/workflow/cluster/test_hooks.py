@@ -91,7 +91,9 @@ def test_jobs_that_do_not_end_end_the_run(cluster, monkeypatch):
 @pytest.fixture
 def end(monkeypatch, tmp_path):
     """How runs end, and what is sent of it."""
-    state = SimpleNamespace(end=SimpleNamespace(failures=(), title="t", text="2 done"), sent=[])
+    state = SimpleNamespace(
+        end=SimpleNamespace(failures=(), headlines=(), title="t", text="2 done"), sent=[]
+    )
     owner = tmp_path / "owner.json"
     owner.write_text("{}")
     monkeypatch.setattr(hooks.locks, "OWNER", owner)

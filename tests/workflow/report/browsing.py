@@ -110,7 +110,7 @@ def visit(
         reduced_motion="reduce",
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     opened = Visit(page)
     note = opened.problems.append
 

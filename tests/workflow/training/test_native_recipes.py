@@ -302,5 +302,5 @@ def _at_the_root(monkeypatch, repo):
 )
 def test_errors_name_the_key(changes, message):
     with pytest.raises(ConfigError) as caught:
-        resolve(merge(load_raw(), {"methods": changes}))
+        resolve(merge(load_raw(overrides={"preset": "everything"}), {"methods": changes}))
     assert message in str(caught.value)
