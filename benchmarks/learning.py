@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from torch import Tensor, nn
+from workflow.config.load.load import load_config
+from workflow.config.load.model import Config
 
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import read_yaml
-from workflow.config import paths
-from workflow.config.load import load_config
-from workflow.config.model import Config
+from workflow.config.load import paths
 from workflow.data import make
 from workflow.data.arrays import load_arrays
 from workflow.data.images import Batch, DeviceImages, to_device
@@ -43,7 +43,7 @@ from workflow.training.loop import Splits, Trainer
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "isic2017_256"
-DATASET, PRESET = "isic2017", "learning"
+DATASET = "isic2017"
 METHODS = (
     *("resformer_seq", "resformer_par", "he", "gende", "hervella", "tang"),
     *("unetpp", "deeplabv3plus", "swinunet", "transunet", "mstganet", "retifluidnet"),
@@ -112,9 +112,10 @@ def learning_config(
     """Preset `isic256` under a name and at a size of its own; any method can be trained in it."""
     preset = read_yaml(ROOT / "config.yaml")["presets"]["isic256"]
     preset["datasets"][DATASET]["image_size"] = size
+    name = f"learning_{size}"
     overrides = {
-        "preset": PRESET,
-        "presets": {PRESET: preset},
+        "preset": name,
+        "presets": {name: preset},
         "data": {"isic2017_dir": os.environ.get("ISIC2017_DIR", str(REAL))},
         "methods": {method: {"options": options}},
         "training": {"threads": 1, **training},
@@ -135,8 +136,6 @@ def splits(config: Config, method: str) -> Splits:
         to_device(load_arrays(config, DATASET, name), training.normalize, device)
         for name in ("train", "val")
     )
-    if train.images.shape[-1] != config.datasets[DATASET].image_size:
-        sys.exit(f"{manifest.parent} has images of another size; remove it, or give --size")
     return Splits(train, val)
 
 
@@ -193,6 +192,12 @@ def label_scores(model: nn.Module, images: DeviceImages, precision: torch.dtype)
         "balanced": 100 * torch.stack(balanced).mean().item(),
         "auc": 100 * torch.stack(areas).mean().item(),
     }
+
+
+def least_size(method: str, size: int) -> int:
+    """This size, or the smallest that the method takes where that is larger."""
+    sizes = read_yaml(ROOT / "config.yaml")["methods"][method]["sizes"]
+    return max(size, sizes["minimum"])
 
 
 # ---- files
@@ -271,7 +276,7 @@ def curves(given: argparse.Namespace) -> None:
     variant = Variant(given.name, {}, saturated=False)
     runs = [TrainingTask(method, variant, given.seed, given.steps) for method in given.methods]
     for run in missing(runs, given.csv):
-        trainer, facts = trained(run, given.size)
+        trainer, facts = trained(run, least_size(run.method, given.size))
         rows: list[Mapping[str, Any]] = [
             dict(zip(map(str, CURVE), (*run.key, step, *parts), strict=True))
             for step, parts in enumerate(trainer.losses, start=1)

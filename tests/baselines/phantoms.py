@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from workflow.config.load.load import load_config
 
 from tests.baselines.methods import build
-from workflow.config.load import load_config
 from workflow.data.images import DeviceImages
 from workflow.metrics.counts import jaccard_where_present, pixel_counts
 from workflow.networks.device import computing
@@ -21,7 +21,7 @@ class Scores(NamedTuple):
 
 
 def phantoms(count: int, size: int, seed: int) -> DeviceImages:
-    """Noisy pictures with an elliptic lesion, brighter or darker, and three labels of their own.
+    """Noisy pictures with a darker ellipse as their lesion, and three labels of their own.
 
     A label is a tint of the colour channel of its number, which half of the pictures have.
     """
@@ -31,10 +31,9 @@ def phantoms(count: int, size: int, seed: int) -> DeviceImages:
     radii = 0.15 + 0.15 * torch.rand(2, count, 1, 1, generator=random)
     down, across = (rows[:, None] - centre[0]) / radii[0], (columns - centre[1]) / radii[1]
     masks = (down.square() + across.square() < 1).to(torch.uint8)
-    shade = torch.where(torch.rand(count, 1, 1, 1, generator=random) < 0.5, -0.25, 0.25)
     labels = torch.rand(count, 3, generator=random).argsort(0).argsort(0) % 2
     image = 0.45 + 0.1 * torch.rand(count, 3, size, size, generator=random)
-    image += shade * masks[:, None] + 0.2 * labels[:, :, None, None]
+    image += 0.2 * labels[:, :, None, None] - 0.25 * masks[:, None]
     pixels = (255 * image.clamp(0, 1)).round().to(torch.uint8)
     return DeviceImages(pixels, masks, labels.float(), scale=255.0)
 
