@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from torch import Tensor, nn
-from workflow.config.load.load import load_config
-from workflow.config.load.model import Config
 
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import read_yaml
-from workflow.config.load import paths
+from workflow.config import paths
+from workflow.config.load import load_config
+from workflow.config.model import Config
 from workflow.data import make
 from workflow.data.arrays import load_arrays
 from workflow.data.images import Batch, DeviceImages, to_device

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from workflow.config.load.load import load_config
 
 from tests.baselines.methods import build
+from workflow.config.load import load_config
 from workflow.data.images import DeviceImages
 from workflow.metrics.counts import jaccard_where_present, pixel_counts
 from workflow.networks.device import computing
