@@ -84,7 +84,7 @@ FORMULA = TriedChange(
         "workflow/metrics/rules.py": [
             (
                 "# Metrics of their own,",
-                "def _worst(pixels: Pixels) -> Parts:\n"
+                "def _worst(pixels: Pixels) -> RatioParts:\n"
                 '    """The smallest Jaccard index of any image."""\n'
                 '    scores = share(_counts(pixels), ratios("segmentation")["ji"], empty=1)\n'
                 "    return _of_all(pixels, np.broadcast_to(scores.min(axis=0), scores.shape))\n"
@@ -320,7 +320,7 @@ network = build_method(config, "isic2017", "tiny")
 size = config.datasets["isic2017"].image_size
 logits = network(torch.zeros(1, 3, size, size)).segmentation
 assert logits.shape == (1, 2, size, size)
-assert [row.title for row in table_rows(config, "VI")][-1] == "Tiny"
+assert [row.title for row in table_rows(config, "VI") if row.group != "Controls"][-1] == "Tiny"
 print(f"{len(mine)} runs, a row in Table VI, and logits of {tuple(logits.shape)}")
 """,
     files={

@@ -4,7 +4,7 @@ Makes each change that ARCHITECTURE is built for, for real, in a copy of the tre
 optimiser, a public data source, a page of the report, a table, a method. Then looks whether it is
 there: the number in the table, the step of the optimiser, the prepared images, the page. Prints the
 files written by hand; tests aside, and aside `config.schema.json`, which
-`python -m workflow.config.schema` writes. `tests/test_places.py` holds the numbers.
+`resformer schema` writes. `tests/test_places.py` holds the numbers.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def touched(name: str, folder: Path) -> Touched:
             raise ValueError(f"{name}: {file} is there already")
         (folder / file).write_text(text, encoding="utf-8")
     before = (folder / SCHEMA).read_bytes()
-    _run(folder, name, [sys.executable, "-m", "workflow.config.schema"])
+    _run(folder, name, [sys.executable, "-m", "workflow", "schema"])
     output = _run(folder, name, [sys.executable, "-c", change.check])
     anew = (folder / SCHEMA).read_bytes() != before
     return Touched((*change.edits, *change.files), anew, output.strip())

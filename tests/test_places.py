@@ -28,7 +28,7 @@ def test_a_change_is_there_after_few_files(change, tmp_path):
     found = touched(change, tmp_path / "tree")
     assert len(found.by_hand) <= MOST[change]
     assert found.schema == (change in IN_THE_SCHEMA)
-    assert found.said
+    assert found.output
 
 
 @pytest.mark.parametrize("change", ["metric", "page of the report", "public data source"])
