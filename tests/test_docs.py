@@ -17,7 +17,7 @@ from tests.workspace import ROOT, copy_tree, environment, snakemake
 from workflow.__main__ import COMMANDS, parser_of
 
 # Commands that write files of the tree; a test names them where a file is not what they write.
-FOR_THE_REPOSITORY = {"networks", "schema"}
+FOR_THE_REPOSITORY = {"architecture", "networks", "schema"}
 SMALL = (
     "--config",
     "preset=smoke",
