@@ -28,7 +28,7 @@ PAIRS = {  # the paper's 93, and four controls on four data sets; `released` has
     "paper": 93 + 16,
     "released": 93 + 16 + 8,
     "smoke": 12,
-    "isic256": 7,
+    "isic256": 7, "isic96": 28,
 }
 # What sections III-C and IV of the paper say.
 PAPER = {
