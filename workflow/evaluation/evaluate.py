@@ -66,7 +66,7 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
     training = config.training_for(dataset, method)
     device = choose_device(training)
     arrays = load_arrays(config, dataset, "test")
-    images = to_device(arrays, training.normalize, device)
+    images = to_device(arrays, training.normalize, device, training.images_on)
     with computing(training):
         network = build_method(config, dataset, method)
         if training.loss.classification_form == "conditional":
@@ -114,12 +114,12 @@ def predict(
     model: nn.Module, images: DeviceImages, batch_size: int, precision: torch.dtype
 ) -> Predictions:
     """What a network says of all images of a split."""
-    device = images.images.device
+    device = images.device
     masks: list[Tensor] = []
     logits: list[Tensor] = []
     finite: list[Tensor] = []
-    for rows in torch.arange(len(images), device=device).split(batch_size):
-        pixels, _, _ = images.batch(rows)
+    for batch in images.in_order(batch_size):
+        pixels, _, _ = images.ready(batch)
         with autocast(device, precision):
             prediction = model(pixels.contiguous(memory_format=torch.channels_last))
         answers = (prediction.segmentation, prediction.classification)

@@ -31,6 +31,7 @@ from workflow.networks.pretrained import start_from
 from workflow.running.fingerprint import run_fingerprint
 from workflow.running.provenance import provenance
 from workflow.running.step import run_step
+from workflow.training.compiling import keep_compiled
 from workflow.training.divergence import TrainingDiverged
 from workflow.training.loop import Splits, Trained, Trainer
 from workflow.training.placement import state_folder
@@ -88,6 +89,7 @@ class _TrainingJob:
         self.training = config.training_for(dataset, method)
         self.device = choose_device(self.training)
         self.precision = choose_precision(self.training, self.device)
+        keep_compiled(Path(config.data.store), self.device)
         self.splits = Splits(self._images("train"), self._images(self.training.validation))
         self.shared = {
             **provenance(config, dataset, method),
