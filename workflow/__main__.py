@@ -39,6 +39,7 @@ COMMANDS = {
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),
     "audit": Command("what cannot be in a paper's printed tables", "workflow.commands.audit"),
+    "doctor": Command("what to paste into a report of a problem", "workflow.commands.doctor"),
     "card": Command("what each network costs; are its counts right?", "workflow.commands.card"),
     "networks": Command("write the counts of networks anew", "workflow.commands.networks"),
     "architecture": Command("write ARCHITECTURE.md anew", "workflow.commands.architecture"),
