@@ -64,8 +64,9 @@ class DeviceImages:
         if not parts:
             return
         rows, sizes = torch.cat(list(parts)), [len(part) for part in parts]
-        of_images = _sent(rows, self.images.device).split(sizes)
-        of_labels = _sent(rows, self.labels.device).split(sizes)
+        devices = {self.images.device, self.labels.device}
+        sent = {device: _sent(rows, device).split(sizes) for device in devices}
+        of_images, of_labels = sent[self.images.device], sent[self.labels.device]
         waiting: Batch | None = None
         for image_rows, label_rows in zip(of_images, of_labels, strict=True):
             coming = self._gather(image_rows, label_rows)
