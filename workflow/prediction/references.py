@@ -251,6 +251,9 @@ def _mask_of(source: InputImage, masks: Mapping[str, Path]) -> Path | None:
     for name in (source.name, own, f"{parent}/{own}", f"{parent}/reference"):
         if name in masks and masks[name].absolute() != source.path.absolute():
             return masks[name]
+    beside = source.path.absolute().parent
+    if "reference" in masks and masks["reference"].absolute().parent == beside:
+        return masks["reference"]
     behind = [file for name, file in masks.items() if name.startswith((f"{own}_", f"{own}-"))]
     return behind[0] if len(behind) == 1 else None
 
