@@ -92,7 +92,7 @@ def find_members(
             raise UsageError("--seed: goes with runs; an exported file holds one seed")
         return [_of_file(Path(file)) for file in files], list(words[len(files) :])
     runs, rest = find_runs(words, seeds)
-    return [Member(f"seed {run.seed}", _weights(run), about_run(run)) for run in runs], rest
+    return [Member(f"seed {run.seed}", weights_of(run), about_run(run)) for run in runs], rest
 
 
 def _leading_files(words: Sequence[str]) -> list[str]:
@@ -204,7 +204,7 @@ def read_run(folder: Path) -> TrainedRun:
     return TrainedRun(results, config, run, seed, facts)
 
 
-def _weights(run: TrainedRun) -> Path:
+def weights_of(run: TrainedRun) -> Path:
     """The weights of a run.
 
     Raises:

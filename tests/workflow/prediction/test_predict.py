@@ -151,9 +151,7 @@ def test_several_seeds_are_averaged_and_their_disagreement_is_a_map(trained, pho
     options = ["--out", str(tmp_path / "both"), "--device", "cpu"]
     assert main(["predict", *words, *options]) == 0
     rows = table(tmp_path / "both" / "predictions.csv")
-    saved = [
-        np.load(trained.evaluated("isic2017", seed) / "masks.npz")["masks"] for seed in (0, 1)
-    ]
+    saved = [np.load(trained.evaluated("isic2017", seed) / "masks.npz")["masks"] for seed in (0, 1)]
     assert any((one != two).any() for one, two in zip(*saved, strict=True))
     differing = [float(row["disagreement"]) for row in rows]
     assert max(differing) > 0
@@ -173,8 +171,9 @@ def test_the_mean_of_two_networks_is_that_of_their_probabilities(trained, photog
     assert ([member.name for member in members], rest) == (["seed 0", "seed 1"], ["x.png"])
     prepared = np.concatenate(
         [
-            read_prepared(InputImage(f.stem, f, "picture"), members[0].about.preparation, False)
-            .prepared
+            read_prepared(
+                InputImage(f.stem, f, "picture"), members[0].about.preparation, False
+            ).prepared
             for f in photographs
         ]
     )
@@ -236,7 +235,7 @@ def test_a_run_whose_weights_were_not_kept_is_named(trained, tmp_path):
         find_members([str(folder)])
     failed = {**json.loads(record), "failure": {"message": "the loss is not finite"}}
     (folder / "run.json").write_text(json.dumps(failed))
-    with pytest.raises(DataError, match="failed in training .the loss is not finite"):
+    with pytest.raises(DataError, match="this run failed in training"):
         find_members([str(folder)])
     (results / "config.json").unlink()
     with pytest.raises(DataError, match="resformer export"):
