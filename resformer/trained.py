@@ -195,18 +195,18 @@ def read_about(path: str | Path) -> TrainedFile:
         if version != VERSION:
             raise ValueError(f"version {version}, and this code reads version {VERSION}")
         preparation = _preparation(found.pop("preparation"))
-        named = {name: tuple(found.pop(name)) for name in ("lesions", "labels")}
-        return TrainedFile(**found, **named, preparation=preparation)
+        lesions, labels = tuple(found.pop("lesions")), tuple(found.pop("labels"))
+        return TrainedFile(**found, lesions=lesions, labels=labels, preparation=preparation)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: what it says of its network cannot be used: {error}") from error
 
 
 def _preparation(found: dict[str, Any]) -> Preparation:
-    lists = {name: tuple(found.pop(name)) for name in ("mask_values", "flips")}
+    values, flips = tuple(found.pop("mask_values")), tuple(found.pop("flips"))
     if not isinstance(found["intensity"], str):
         low, high = found["intensity"]
         found["intensity"] = (float(low), float(high))
-    return Preparation(**found, **lists)
+    return Preparation(**found, mask_values=values, flips=flips)
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:

@@ -35,8 +35,10 @@ COMMANDS = {
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
-    "predict": Command("masks and labels of images of your own", "workflow.commands.predict"),
-    "export": Command("a trained network as one file, with a card", "workflow.commands.export"),
+    "predict": Command("masks and labels of images of your own", "workflow.commands.using.predict"),
+    "export": Command(
+        "a trained network as one file, with a card", "workflow.commands.using.export"
+    ),
     "learned": Command("what each method learnt, beside its controls", "workflow.commands.learned"),
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),

@@ -18,7 +18,7 @@ from resformer.trained import TrainedFile
 from workflow.base.errors import DataError
 from workflow.data.images import DeviceImages
 from workflow.networks.device import autocast, on_device
-from workflow.prediction.members import Member
+from workflow.prediction.members import EnsembleMember
 
 # Axes of an image batch `[B, C, H, W]`.
 AXES = {"vertical": 2, "horizontal": 3}
@@ -69,7 +69,7 @@ class Ensemble:
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[EnsembleMember],
         device: torch.device,
         precision: torch.dtype,
         flips: bool = False,
@@ -185,7 +185,7 @@ def _finite(said: _Said) -> Tensor:
     return torch.stack(parts).all(dim=0)
 
 
-def common(members: Sequence[Member]) -> TrainedFile:
+def common(members: Sequence[EnsembleMember]) -> TrainedFile:
     """What is known of all networks of an ensemble.
 
     Raises:
@@ -203,7 +203,7 @@ def common(members: Sequence[Member]) -> TrainedFile:
     return first.about
 
 
-def _network(member: Member, device: torch.device) -> nn.Module:
+def _network(member: EnsembleMember, device: torch.device) -> nn.Module:
     """A member's network with its weights.
 
     Raises:

@@ -69,7 +69,7 @@ def _known(run: TrainedRun) -> dict[str, Any]:
         "seed": run.seed,
         "seeds": len(_counted(run)),
         "notices": list(notices(config, [run.run])),
-        "licence": public.licence if public else "",
+        "licence": (public.licence or public.how_to_get.partition(":")[0]) if public else "",
         "origin": "phantom" if config.demo else public.title if public else "a folder of images",
         "data": read_json(manifest)["splits"] if manifest.is_file() else {},
         "scores": _scores(run),

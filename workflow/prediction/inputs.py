@@ -39,14 +39,14 @@ class InputImage(NamedTuple):
     series: str = ""
 
 
-class Refused(NamedTuple):
+class RefusedFile(NamedTuple):
     """A file that cannot be used, and why."""
 
     file: Path
     why: str
 
 
-def find_inputs(words: Sequence[str]) -> tuple[list[InputImage], list[Refused]]:
+def find_inputs(words: Sequence[str]) -> tuple[list[InputImage], list[RefusedFile]]:
     """What the words of a command line stand for, in their order and then by name, each once.
 
     Args:
@@ -56,14 +56,16 @@ def find_inputs(words: Sequence[str]) -> tuple[list[InputImage], list[Refused]]:
         DataError: none of them leads to an image.
     """
     found: list[InputImage] = []
-    refused: list[Refused] = []
+    refused: list[RefusedFile] = []
     for word in words:
         paths = [Path(word)]
         if not paths[0].exists():
             # `Path.glob` takes no pattern with a folder before it.
             paths = [Path(name) for name in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207
         if not paths:
-            refused.append(Refused(Path(word), "no such file or folder, and no file matches it"))
+            refused.append(
+                RefusedFile(Path(word), "no such file or folder, and no file matches it")
+            )
         # Of what a glob names, only what looks like an image is meant.
         wanted = [one for one in paths if len(paths) == 1 or one.is_dir() or _suffix(one)]
         for path in wanted:
@@ -85,14 +87,14 @@ def _suffix(path: Path) -> str:
     return next((suffix for suffix in known if name.endswith(suffix)), "")
 
 
-def _add(path: Path, found: list[InputImage], refused: list[Refused]) -> None:
+def _add(path: Path, found: list[InputImage], refused: list[RefusedFile]) -> None:
     if path.is_dir():
         _add_folder(path, found, refused)
         return
     try:
         found.append(InputImage(stem(path), path, _kind(path)))
     except DataError as error:
-        refused.append(Refused(path, str(error)))
+        refused.append(RefusedFile(path, str(error)))
 
 
 def _kind(path: Path) -> Kind:
@@ -113,7 +115,7 @@ def _pages(path: Path) -> int:
         return 1
 
 
-def _add_folder(folder: Path, found: list[InputImage], refused: list[Refused]) -> None:
+def _add_folder(folder: Path, found: list[InputImage], refused: list[RefusedFile]) -> None:
     files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
     plain = [file for file in files if file.is_file() or file.is_symlink()]
     series = _series(folder, plain)
@@ -127,7 +129,7 @@ def _add_folder(folder: Path, found: list[InputImage], refused: list[Refused]) -
     inside = [one.name for one in files if one.is_dir()]
     if inside and not series and len(found) == before:
         refused.append(
-            Refused(
+            RefusedFile(
                 folder,
                 f"no image right in it, and {len(inside)} folders, first {inside[0]}; name them, "
                 f"or give '{folder}/**/*.png'",

@@ -30,7 +30,7 @@ FORMS = (
 )
 
 
-class Member(NamedTuple):
+class EnsembleMember(NamedTuple):
     """A trained network.
 
     Attributes:
@@ -75,7 +75,7 @@ class TrainedRun(NamedTuple):
 
 def find_members(
     words: Sequence[str], seeds: Sequence[int] | None = None
-) -> tuple[list[Member], list[str]]:
+) -> tuple[list[EnsembleMember], list[str]]:
     """The networks that the first words of a command line name, and the words after them.
 
     Args:
@@ -92,7 +92,9 @@ def find_members(
             raise UsageError("--seed: goes with runs; an exported file holds one seed")
         return [_of_file(Path(file)) for file in files], list(words[len(files) :])
     runs, rest = find_runs(words, seeds)
-    return [Member(f"seed {run.seed}", weights_of(run), about_run(run)) for run in runs], rest
+    return [
+        EnsembleMember(f"seed {run.seed}", weights_of(run), about_run(run)) for run in runs
+    ], rest
 
 
 def _leading_files(words: Sequence[str]) -> list[str]:
@@ -104,9 +106,9 @@ def _leading_files(words: Sequence[str]) -> list[str]:
     return files
 
 
-def _of_file(file: Path) -> Member:
+def _of_file(file: Path) -> EnsembleMember:
     try:
-        return Member(file.name.removesuffix(SUFFIX), file, read_about(file))
+        return EnsembleMember(file.name.removesuffix(SUFFIX), file, read_about(file))
     except (ValueError, FileNotFoundError) as error:
         raise DataError(str(error)) from error
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import replacing
-from workflow.prediction.members import Member
+from workflow.prediction.members import EnsembleMember
 
 OPSET = 18
 # Of images in [0, 1], logits may differ by this much, and by this share of their size.
@@ -46,7 +46,7 @@ class OnnxOutputs(nn.Module):
         return tuple(part for part in given if part is not None)
 
 
-def write_onnx(member: Member, file: Path) -> float:
+def write_onnx(member: EnsembleMember, file: Path) -> float:
     """Write a network as an ONNX file, once it is found to say what torch says.
 
     Returns:
@@ -73,7 +73,7 @@ def write_onnx(member: Member, file: Path) -> float:
         return _compared(outputs, session, images[:1].repeat(3, 1, 1, 1) * 0.9, member)
 
 
-def _export(outputs: nn.Module, images: Tensor, file: Path, member: Member) -> None:
+def _export(outputs: nn.Module, images: Tensor, file: Path, member: EnsembleMember) -> None:
     names = [
         *(["masks"] if member.about.lesions else []),
         *(["labels"] if member.about.labels else []),
@@ -105,7 +105,7 @@ def _export(outputs: nn.Module, images: Tensor, file: Path, member: Member) -> N
         logging.getLogger("torch.onnx").setLevel(level)
 
 
-def _compared(outputs: nn.Module, session: Any, images: Tensor, member: Member) -> float:
+def _compared(outputs: nn.Module, session: Any, images: Tensor, member: EnsembleMember) -> float:
     """The largest difference between torch and onnxruntime.
 
     Raises:

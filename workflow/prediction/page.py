@@ -13,7 +13,7 @@ from workflow.base.files import write_text
 from workflow.base.templating import environment
 from workflow.config.metrics import METRICS, with_unit
 from workflow.figures.overlays import class_colours
-from workflow.prediction.inputs import Refused
+from workflow.prediction.inputs import RefusedFile
 from workflow.prediction.references import ScoredMetric
 from workflow.prediction.writing import THUMBS, PredictedImage, shown_slice
 
@@ -73,7 +73,7 @@ def write_page(
     about: TrainedFile,
     members: Sequence[str],
     images: Sequence[ShownPrediction],
-    refused: Sequence[Refused],
+    refused: Sequence[RefusedFile],
     scores: Sequence[ScoredMetric],
 ) -> None:
     """Write the page of a folder of predictions."""

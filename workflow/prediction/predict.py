@@ -12,10 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from resformer.trained import TrainedFile
 from workflow.base.errors import DataError
@@ -24,8 +25,8 @@ from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config.training import Training
 from workflow.networks.device import available_cpus, choose_device, choose_precision, computing
 from workflow.prediction.computing import Answers, Ensemble
-from workflow.prediction.inputs import InputImage, Refused
-from workflow.prediction.members import Member
+from workflow.prediction.inputs import InputImage, RefusedFile
+from workflow.prediction.members import EnsembleMember
 from workflow.prediction.page import ShownPrediction, shown, write_page
 from workflow.prediction.reading import ReadImage, read_prepared
 from workflow.prediction.references import References, ScoredMetric
@@ -41,13 +42,14 @@ from workflow.prediction.writing import (
 
 FILES = ("predictions.csv", "volumes.csv", "refused.csv", "scores.csv", "index.html", "about.json")
 COUNTS = "counts.parquet"
+Number = TypeVar("Number", np.uint8, np.float32)
 
 
 def predict(
-    members: Sequence[Member],
+    members: Sequence[EnsembleMember],
     images: Sequence[InputImage],
     wanted: Wanted,
-    refused: Iterable[Refused] = (),
+    refused: Iterable[RefusedFile] = (),
     references: References | None = None,
     say: Callable[[str], None] = print,
 ) -> Outcome:
@@ -124,7 +126,7 @@ class _Prediction:
 
     ensemble: Ensemble
     wanted: Wanted
-    refused: list[Refused]
+    refused: list[RefusedFile]
     references: References | None
     say: Callable[[str], None]
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -159,14 +161,14 @@ class _Prediction:
         """The images that can be used; others are refused."""
         preparation, show = self.about.preparation, self.wanted.overlays
 
-        def read(image: InputImage) -> ReadImage | Refused:
+        def read(image: InputImage) -> ReadImage | RefusedFile:
             try:
                 return read_prepared(image, preparation, show)
             except DataError as error:
-                return Refused(image.path, _without_path(str(error), image.path))
+                return RefusedFile(image.path, _without_path(str(error), image.path))
 
         for found in each(read, images, threads):
-            if isinstance(found, Refused):
+            if isinstance(found, RefusedFile):
                 self._refuse(found)
                 progress.add(1)
             else:
@@ -196,7 +198,7 @@ class _Prediction:
             if whole.finite.all():
                 yield described(read, whole, self.about)
             else:
-                self._refuse(Refused(read.source.path, "the network's answer is not finite"))
+                self._refuse(RefusedFile(read.source.path, "the network's answer is not finite"))
 
     def _write(self, image: PredictedImage) -> None:
         write_images(self.wanted.out, image, self.about.lesions)
@@ -215,7 +217,7 @@ class _Prediction:
             self.say(f"not scored: {error}")
             self.without.append(image.name)
 
-    def _refuse(self, one: Refused) -> None:
+    def _refuse(self, one: RefusedFile) -> None:
         self.refused.append(one)
         self.say(f"refused: {one.file}: {one.why}")
 
@@ -255,16 +257,31 @@ def _without_path(message: str, path: Path) -> str:
 
 def _part(answers: Answers, place: int) -> Answers:
     """What was said of one image of a batch."""
-    return Answers(*(None if part is None else part[place : place + 1] for part in answers))
+    one = slice(place, place + 1)
+    return Answers(
+        None if answers.masks is None else answers.masks[one],
+        None if answers.logits is None else answers.logits[one],
+        None if answers.disagreement is None else answers.disagreement[one],
+        answers.finite[one],
+    )
 
 
 def _joined(said: Sequence[Answers]) -> Answers:
     """What was said of all slices of an image."""
-    parts = zip(*said, strict=True)
-    return Answers(*(None if part[0] is None else np.concatenate(part) for part in parts))
+    return Answers(
+        _whole([one.masks for one in said]),
+        _whole([one.logits for one in said]),
+        _whole([one.disagreement for one in said]),
+        np.concatenate([one.finite for one in said]),
+    )
 
 
-def _write_about(wanted: Wanted, members: Sequence[Member], device: torch.device) -> None:
+def _whole(parts: Sequence[NDArray[Number] | None]) -> NDArray[Number] | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
+
+
+def _write_about(wanted: Wanted, members: Sequence[EnsembleMember], device: torch.device) -> None:
     """Write what predicted, so that the folder explains itself."""
     about = members[0].about
     write_json(

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from workflow.base.errors import DataError
 from workflow.config.metrics import with_unit
 from workflow.config.sections import Evaluation
-from workflow.prediction.inputs import Refused
-from workflow.prediction.members import Member
+from workflow.prediction.inputs import RefusedFile
+from workflow.prediction.members import EnsembleMember
 from workflow.prediction.references import ScoredMetric
 
 
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 
     images: int
     slices: int
-    refused: list[Refused]
+    refused: list[RefusedFile]
     without: list[str]
     scores: list[ScoredMetric]
     seconds: float
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
         return "".join(f"{line}\n" for line in lines)
 
 
-def evaluation_of(member: Member) -> Evaluation:
+def evaluation_of(member: EnsembleMember) -> Evaluation:
     """How the test images of a network's run were scored.
 
     Raises:
@@ -89,7 +89,9 @@ def evaluation_of(member: Member) -> Evaluation:
         ) from error
 
 
-def with_intensity(members: Sequence[Member], rule: str | tuple[float, float]) -> list[Member]:
+def with_intensity(
+    members: Sequence[EnsembleMember], rule: str | tuple[float, float]
+) -> list[EnsembleMember]:
     """The networks, with another rule by which intensities of volumes become 0 to 255."""
     found = []
     for member in members:

@@ -38,8 +38,6 @@ ABOUT = PublicSource(
     "agreement; then download the three training archives "
     "RETOUCH-TrainingSet-{Cirrus,Spectralis,Topcon} and put them, as archives or unpacked, into "
     "one folder that data.retouch_dir or $RETOUCH_DIR names. preset=demo needs no data.",
-    licence="by signed agreement with its organisers: images may not be passed on; ask them "
-    "before passing on what was learnt from them",
     disk="some 6 GB",
     phantoms="workflow.data.phantom.retina:write_vendors",
     phantom_sizes={"volumes": (4, 24), "scale": (0.1, 1)},

@@ -23,10 +23,10 @@ from workflow.commands.arguments import whole
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument(
-        "words", nargs="+", metavar="RUN IMAGE", help="the network or networks, then the images"
+        "words", nargs="*", metavar="RUN IMAGE", help="the network or networks, then the images"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the folder to write to"
+        "--out", type=Path, metavar="DIR", help="the folder to write to; has to be given"
     )
     parser.add_argument(
         "--seed",
@@ -84,6 +84,10 @@ def _intensity(text: str) -> str | tuple[float, float]:
     return low, high
 
 
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 def run(options: Namespace) -> int:
     """Predict, and say what came of it."""
     from workflow.base.errors import UsageError
@@ -96,6 +100,8 @@ def run(options: Namespace) -> int:
     members, words = find_members(options.words, options.seed)
     if not words:
         raise UsageError("IMAGE: missing; give files, folders or globs after RUN")
+    if options.out is None:
+        raise UsageError("--out: missing; name the folder to write to")
     if options.intensity is not None:
         members = with_intensity(members, options.intensity)
     evaluation = evaluation_of(members[0])
@@ -117,7 +123,7 @@ def run(options: Namespace) -> int:
         ),
         refused,
         references,
-        say=lambda line: sys.stderr.write(f"{line}\n"),
+        _say,
     )
     sys.stdout.write(outcome.as_text(options.out))
     return int(bool(outcome.refused))

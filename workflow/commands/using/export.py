@@ -19,7 +19,7 @@ from workflow.commands.arguments import whole
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument(
-        "words", nargs="+", metavar="RUN FILE", help="the trained run, then the file to write"
+        "words", nargs="*", metavar="RUN FILE", help="the trained run, then the file to write"
     )
     parser.add_argument(
         "--seed",
