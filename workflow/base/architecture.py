@@ -31,7 +31,7 @@ ORDER = (
     ("verdicts",),
     ("figures",),
     ("report",),
-    ("prediction",),
+    ("prediction", "comparison"),
     ("planning",),
     ("status",),
     ("cluster",),

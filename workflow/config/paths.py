@@ -63,6 +63,11 @@ def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "runs" / dataset / method / f"seed{seed}"
 
 
+def exported(dataset: str, method: str, seed: int | str) -> Path:
+    """Where an exported run and its card lie, in the folder of its preset's results."""
+    return Path("exports") / f"{dataset}_{method}_seed{seed}.safetensors"
+
+
 def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of the states that a run of training leaves until it is evaluated."""
     return config.results / "state" / dataset / method / f"seed{seed}"

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from resformer.trained import save
 from workflow.base.errors import DataError
 from workflow.base.files import read_json, replacing, write_text
+from workflow.config import paths
 from workflow.config.notices import notices
 from workflow.config.sections import Evaluation
 from workflow.metrics.intervals import Design, MeanEstimate, estimate
@@ -129,6 +130,14 @@ def _interval(found: MeanEstimate | None) -> list[float] | None:
     return [found.low, found.high]
 
 
-def file_of(run: TrainedRun, file: Path, several: bool) -> Path:
-    """The file of a run: with its seed in the name where several are written."""
+def file_of(run: TrainedRun, file: Path | None, several: bool) -> Path:
+    """The file of a run: with its seed in the name where several are written.
+
+    Args:
+        run: a run that has ended.
+        file: the file that was asked for; None puts it beside the run's results.
+        several: whether other seeds are written too.
+    """
+    if file is None:
+        return run.results / paths.exported(*run.run, run.seed)
     return file.with_stem(f"{file.stem}-seed{run.seed}") if several else file

@@ -2,7 +2,8 @@
 
 RUN is a run's folder, or a folder of results with a data set and a method. FILE ends with
 .safetensors; with several seeds each has a file of its own, FILE-seed0 and so on, unless --seed
-chooses one. The file holds the weights, and in its metadata the network's options, classes,
+chooses one. Without FILE it goes into the folder exports/ of the results, where the report of a
+later run links it. The file holds the weights, and in its metadata the network's options, classes,
 preparation, protocol, provenance and scores. The card beside it, in Markdown, says the same for
 people. `resformer predict FILE IMAGES` and, in Python, `resformer.load(FILE)` need nothing else.
 
@@ -46,12 +47,10 @@ def run(options: Namespace) -> None:
     from workflow.prediction.members import SUFFIX, find_runs
 
     runs, rest = find_runs(options.words, options.seed)
-    if len(rest) != 1 or not rest[0].endswith(SUFFIX):
-        raise UsageError(
-            f"FILE: found {' '.join(rest) or 'none'}; give one file that ends with {SUFFIX}"
-        )
+    if len(rest) > 1 or not all(word.endswith(SUFFIX) for word in rest):
+        raise UsageError(f"FILE: found {' '.join(rest)}; give one file that ends with {SUFFIX}")
     for one in runs:
-        file = file_of(one, Path(rest[0]), several=len(runs) > 1)
+        file = file_of(one, Path(rest[0]) if rest else None, several=len(runs) > 1)
         for written in export(one, file):
             sys.stdout.write(f"{written}\n")
         if options.onnx:
