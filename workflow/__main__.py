@@ -34,6 +34,7 @@ COMMANDS = {
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
+    "curves": Command("losses of runs, also while they train", "workflow.commands.using.curves"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
     "predict": Command("masks and labels of images of your own", "workflow.commands.using.predict"),
     "export": Command(

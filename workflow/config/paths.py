@@ -78,6 +78,11 @@ def profile(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "profiles" / dataset / method / f"seed{seed}"
 
 
+def watched(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of what the loggers of `training.log` write while a run trains."""
+    return config.results / "watch" / dataset / method / f"seed{seed}"
+
+
 def superpixels(config: Config, dataset: str, method: str, count: int | str) -> Path:
     """The label maps of one number of superpixels, of the training images."""
     folder = config.results / "pretraining" / dataset / method
