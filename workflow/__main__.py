@@ -34,7 +34,13 @@ COMMANDS = {
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
+    "curves": Command("losses of runs, also while they train", "workflow.commands.using.curves"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
+    "predict": Command("masks and labels of images of your own", "workflow.commands.using.predict"),
+    "export": Command(
+        "a trained network as one file, with a card", "workflow.commands.using.export"
+    ),
+    "compare": Command("two presets or versions side by side", "workflow.commands.using.compare"),
     "learned": Command("what each method learnt, beside its controls", "workflow.commands.learned"),
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),

@@ -63,6 +63,11 @@ def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "runs" / dataset / method / f"seed{seed}"
 
 
+def exported(dataset: str, method: str, seed: int | str) -> Path:
+    """Where an exported run and its card lie, in the folder of its preset's results."""
+    return Path("exports") / f"{dataset}_{method}_seed{seed}.safetensors"
+
+
 def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of the states that a run of training leaves until it is evaluated."""
     return config.results / "state" / dataset / method / f"seed{seed}"
@@ -71,6 +76,11 @@ def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
 def profile(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of what `training.profile` says of a run: a table of its phases, and a trace."""
     return config.results / "profiles" / dataset / method / f"seed{seed}"
+
+
+def watched(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of what the loggers of `training.log` write while a run trains."""
+    return config.results / "watch" / dataset / method / f"seed{seed}"
 
 
 def superpixels(config: Config, dataset: str, method: str, count: int | str) -> Path:

@@ -215,7 +215,7 @@ def measure(
     distances = np.zeros((len(rows), lesions, 2), np.float32) if boundary else None
 
     def compare(place: int, reference: NDArray[np.uint8]) -> None:
-        predicted = _resized(masks[rows[place]], reference.shape)
+        predicted = at_size(masks[rows[place]], reference.shape)
         one, other = (torch.from_numpy(np.array(mask))[None] for mask in (predicted, reference))
         counts[place] = pixel_counts(one, other, lesions)[0].numpy()
         if distances is not None:
@@ -232,7 +232,7 @@ def measure(
     return counts, distances
 
 
-def _resized(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def at_size(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """A mask of classes brought to another height and width: the class at each pixel's centre.
 
     Where a centre falls on a border, the lower or right pixel counts, in whole numbers: Pillow adds

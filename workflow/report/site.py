@@ -28,7 +28,8 @@ from workflow.report.content import (
 from workflow.report.navigation import PAGES, Material
 from workflow.report.pages import TEMPLATES, Pages, template_of
 from workflow.report.run_logs import log_tails
-from workflow.report.runs import Link, RunInputs, run_content
+from workflow.report.run_use import Link, run_use
+from workflow.report.runs import RunInputs, run_content
 from workflow.results.printed import dataset_notes
 from workflow.results.read import Results
 from workflow.results.records import RunRecord
@@ -197,6 +198,7 @@ class ReportSite:
             common=self._common,
             decimals=self.config.statistics.decimals,
             logs=log_tails(self.config, record),
+            use=run_use(self.config, run),
         )
 
     def _images(self, run: Run) -> str:

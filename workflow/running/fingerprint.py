@@ -48,6 +48,7 @@ NOT_RESULT = {
     "save_seconds",
     "profile",
     "keep_weights",
+    "log",
 }
 
 

@@ -33,6 +33,7 @@ from workflow.running.provenance import provenance
 from workflow.running.step import run_step
 from workflow.training.compiling import keep_compiled
 from workflow.training.divergence import TrainingDiverged
+from workflow.training.loggers.epochs import EpochLoggers
 from workflow.training.loop import Splits, Trained, Trainer
 from workflow.training.placement import state_folder
 from workflow.training.pretraining.weights import load_pretraining
@@ -131,14 +132,17 @@ class _TrainingJob:
         keeper = state.Keeper(
             folder / state.NAME, self.training.save_seconds, lambda: self.interruption.asked
         )
+        loggers = self._loggers(seed)
         try:
-            trained = trainer.run(_EpochProgress(self._name(seed)), keeper)
+            trained = trainer.run(loggers, keeper)
             weights, facts = trained.weights, _chosen(trained)
         except TrainingDiverged as error:
             keeper.wait()
             state.print_line(f"{self._name(seed)} failed: {error}")
             weights = {k: v.detach().cpu() for k, v in trainer.model.state_dict().items()}
             facts = {"failure": error.divergence.record()}
+        finally:
+            loggers.close()
         facts |= {
             "initialisation": network.initialisation,
             "parameters": sum(p.numel() for p in trainer.model.parameters()),
@@ -179,6 +183,16 @@ class _TrainingJob:
 
     def _name(self, seed: int | str) -> str:
         return f"{self.dataset} {self.method} seed {seed}"
+
+    def _loggers(self, seed: int) -> EpochLoggers:
+        """What is told of each epoch: a line now and then, and the loggers of `training.log`."""
+        return EpochLoggers(
+            self.training.log,
+            paths.watched(self.config, self.dataset, self.method, seed),
+            {"seed": seed, **self.shared},
+            _EpochProgress(self._name(seed)),
+            state.print_line,
+        )
 
     def _profile(self, seed: int) -> Profile | None:
         if not self.training.profile:

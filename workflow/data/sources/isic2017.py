@@ -34,6 +34,7 @@ ABOUT = PublicSource(
     parts={"train": 2000, "val": 150, "test": 600},
     lesion_everywhere=True,
     downloaded=True,
+    licence="CC0 1.0; cite Codella et al., arXiv:1710.05006",
     disk="tens of GB",
     phantoms="workflow.data.phantom.skin:write_isic2017",
     phantom_sizes={

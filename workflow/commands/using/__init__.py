@@ -1,0 +1,4 @@
+"""Commands for what was trained: to predict with it, carry it away, watch it, and compare it.
+
+In goes a command line, as in `workflow/commands/`. Open `predict.py` first.
+"""
