@@ -6,9 +6,12 @@ its name in `ignore` of slurm/site.yaml. As a command it also asks nodes (`workf
 what runs by itself before each run starts no job.
 """
 
+import contextlib
+import http.client
 import math
 import shutil
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ from workflow.planning.bill import make_bill
 
 # Folders that each machine has for itself, as a rule.
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")
+SECONDS_TO_REACH = 10.0
 # Shorter than this, and training spends its jobs on starting.
 LEAST_MINUTES = 30
 # With one of these no job would be taken, so no node is asked.
@@ -278,11 +282,17 @@ CHECKS: tuple[Callable[[Cluster], Iterator[PreflightFinding]], ...] = (
 
 
 def _reachable(url: str) -> bool:
-    """Whether a server answers, whatever it says."""
-    try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=8).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    """Whether a server answers, whatever it says, within ten seconds."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(
+                    urllib.request.Request(url, method="HEAD"), timeout=8
+                ).close()
+            answered.set()
+
+    # The time-out is for each wait; a server that goes on saying nothing takes longer.
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(SECONDS_TO_REACH)

@@ -13,7 +13,7 @@ import pytest
 
 from workflow.base.errors import ConfigError
 from workflow.running import owners
-from workflow.running.owners import Owner, OwnedRun, this_owner
+from workflow.running.owners import OwnedRun, Owner, this_owner
 
 RESULTS = Path("results/paper")
 
