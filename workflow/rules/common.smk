@@ -108,7 +108,7 @@ if workflow.is_main_process:
 
 
 onstart:
-    from workflow.cluster.hooks import begin_run, check_cluster
+    from workflow.cluster.hooks import ABOUT_RUNS, begin_run, check_cluster
     from workflow.data.required import needed_sources, require_raw_files
 
     try:
@@ -121,7 +121,7 @@ onstart:
         write_json(CONFIG_FILE, RAW)
         if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
             launch.start_server()
-    else:
+    if ABOUT_RUNS & {job.rule.name for job in workflow.dag.needrun_jobs()}:
         write_json(ASKED_FILE, RAW)
     if DISPLAY:
         needed = workflow.dag.needrun_jobs()
