@@ -2,11 +2,13 @@
 
 The strings are those of the configuration, of the environment variables that are read, and of the
 names of files. What is accepted stands in a real run of Snakemake, whose shells would carry it out.
+`python -m tests.test_hostile` tries every text in every kind of key, and prints what became of it.
 """
 
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,3 +320,29 @@ def test_a_command_prints_nothing_that_acts(tmp_path, repo):
     assert said.returncode == 2
     assert "\x1b" not in said.stdout + said.stderr
     assert "\\x1b" in said.stderr
+
+
+def main() -> None:
+    """Try every text in every kind of key, and print how many were refused and which taken."""
+    layers = load_raw("config.yaml", {"preset": "smoke"})
+    layers |= {"notice": "a notice", "presets": {name: {} for name in layers["presets"]}}
+    kinds: dict[str, Key] = {}
+    for key, _ in strings(layers):
+        kinds.setdefault(kind_of(key), key)
+    for title, texts in (("commands and paths", HOSTILE), ("characters that act", ACTING)):
+        taken = Counter(
+            kind
+            for kind, key in kinds.items()
+            for text in texts
+            if refusal(replaced(layers, key, text)) is None
+        )
+        tried = len(kinds) * len(texts)
+        sys.stdout.write(
+            f"{title}: {len(texts)} texts in {len(kinds)} kinds of keys, {tried} tried, "
+            f"{tried - taken.total()} refused, {taken.total()} taken as text"
+            f"{': ' if taken else ''}{', '.join(sorted(taken))}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
