@@ -169,16 +169,6 @@ def test_another_number_of_seeds_in_a_job_trains_none_of_them_anew(finished: Pat
     assert not [rule for rule in planned if rule.startswith(("train", "evaluate", "control"))]
 
 
-def test_a_finished_run_that_is_forced_says_why_it_is_not_trained(finished: Path) -> None:
-    target = "results/smoke/runs/retouch_spectralis/unetpp/seed0/run.json"
-    before = (finished / target).read_bytes()
-    done = snakemake(finished, *SMALL, "--forcerun", "train_seed0", "--", target)
-    assert done.returncode == 0, done.stdout[-4000:]
-    log = (finished / "results/smoke/logs/train/retouch_spectralis/unetpp/seed0.log").read_text()
-    assert "trained before, with the same configuration, data and code" in log
-    assert (finished / target).read_bytes() == before
-
-
 def test_a_clone_that_cannot_be_written_to_has_its_results_elsewhere(
     finished: Path, tmp_path: Path
 ) -> None:

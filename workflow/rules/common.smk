@@ -15,7 +15,7 @@ from workflow.base.errors import ConfigError
 from workflow.base.files import write_json
 from workflow.config import paths
 from workflow.config.load import anchored, load_raw, resolve
-from workflow.running import fingerprint, inputs, launch, locks
+from workflow.running import fingerprint, inputs, launch, locks, triggers
 from workflow.running.packs import at_once, methods_pattern, pack_name, packs
 from workflow.status import progress, terminal
 
@@ -95,7 +95,7 @@ resource_scopes:
 
 
 if workflow.is_main_process:
-    if not locks.install(FilePersistence):
+    if not (locks.install(FilePersistence) and triggers.install(FilePersistence)):
         logger.warning(
             "This version of Snakemake is not the one in uv.lock: one run at a time in this "
             "folder. Run `uv sync`."
