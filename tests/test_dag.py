@@ -160,7 +160,28 @@ def test_a_learning_rate_trains_exactly_what_it_affects(
 
 def test_a_caption_remakes_its_table_and_the_report(finished: Path) -> None:
     planned = jobs(snakemake(finished, "-n", *SMALL, "tables={VI: {caption: Another}}").stdout)
-    assert set(planned) == {"table_VI", "verdicts", "report", "all"}
+    assert set(planned) == {"table_VI", "report", "all"}
+
+
+def test_another_number_of_seeds_in_a_job_trains_none_of_them_anew(finished: Path) -> None:
+    per_job = "training={seeds_per_job: 2}"
+    planned = jobs(snakemake(finished, "-n", *SMALL, per_job).stdout)
+    assert not [rule for rule in planned if rule.startswith(("train", "evaluate", "control"))]
+
+
+def test_a_clone_that_cannot_be_written_to_has_its_results_elsewhere(
+    finished: Path, tmp_path: Path
+) -> None:
+    """As of a clone that is shared: the command's folder, and what it makes, is another one."""
+    clone = copy_tree(tmp_path / "clone")
+    variables = {"PYTHONPATH": str(clone), "PYTHONDONTWRITEBYTECODE": "1"}
+    before = sorted(clone.rglob("*"))
+    made = "results/smoke/data/retouch_spectralis/split.csv"
+    arguments = ["--snakefile", str(clone / "Snakefile"), "--directory", str(tmp_path / "work")]
+    done = snakemake(tmp_path, *arguments, *SMALL, "--", made, **variables)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (tmp_path / "work" / made).read_bytes() == (finished / made).read_bytes()
+    assert sorted(clone.rglob("*")) == before
 
 
 def test_killed_at_a_random_moment_it_ends_with_the_same_tables(

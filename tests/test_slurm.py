@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -206,3 +207,64 @@ def test_with_accounting_a_cancelled_job_is_started_again(tmp_path) -> None:
     assert f"Slurm job {cancelled[0]} ended as CANCELLED" in said
     first, second = watcher.of("data_isic2017")
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("4000M", "8000M")
+
+
+# As few images as there may be: what is looked at is whose jobs are whose.
+IMAGES = "{isic2017: {train: 12, val: 6, test: 6, size: [64, 48]}}"
+
+
+def start(folder: Path, preset: str, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command for one small step of a preset, which is left to run."""
+    command = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
+    command += ["--profile", "slurm", "--latency-wait=5", *arguments]
+    command += ["--config", f"preset={preset}", f"data={{phantom: {IMAGES}}}", "--"]
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [*command, f"results/{preset}/data/isic2017/split.csv"],
+            cwd=folder,
+            env=environment(SNAPPY="0.5", PYTHONPATH=str(folder)),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def wait_for_job(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a run has a job in Slurm's hands."""
+    deadline = time.monotonic() + 200
+    while "has been submitted" not in log.read_text():
+        assert process.poll() is None, log.read_text()[-4000:]
+        assert time.monotonic() < deadline, log.read_text()[-4000:]
+        time.sleep(0.2)
+
+
+def test_runs_beside_each_other_keep_their_jobs_and_a_killed_one_is_gone_on_with(tmp_path) -> None:
+    tree = copy_tree(tmp_path / "tree")
+    logs = {name: tmp_path / f"{name}.log" for name in ("smoke", "everything", "again")}
+    with slurm(accounting=False):
+        first = start(tree, "smoke", logs["smoke"])
+        wait_for_job(first, logs["smoke"])
+        planned = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "preset=smoke", "plan"],
+            cwd=tree,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert planned.returncode == 0, planned.stdout[-4000:] + planned.stderr[-4000:]
+        second = start(tree, "everything", logs["everything"])
+        assert [first.wait(400), second.wait(400)] == [0, 0], logs["smoke"].read_text()[-3000:]
+        for name in ("smoke", "everything"):
+            said = logs[name].read_text()
+            assert (tree / f"results/{name}/data/isic2017/split.csv").is_file()
+            assert "CANCELLED" not in said
+            assert "killed" not in said
+            assert "LockException" not in said
+        killed = start(tree, "smoke", logs["again"], "--forceall")
+        wait_for_job(killed, logs["again"])
+        killed.kill()
+        killed.wait()
+        again = start(tree, "smoke", logs["again"], "--forceall")
+        assert again.wait(400) == 0, logs["again"].read_text()[-3000:]
+    assert "its lock is removed" in logs["again"].read_text()
+    assert "of a run that was killed were still in the queue" in logs["again"].read_text()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from workflow.base.errors import ConfigError, DataError, UsageError
+from workflow.base.plain import plain_streams
 
 NAME = "resformer"
 PACKAGES = ("workflow", "resformer", "baselines")
@@ -75,8 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the name of a command and what is given to it; those of this process if None.
     """
+    with plain_streams():
+        return _answered(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _answered(arguments: list[str]) -> int:
+    """Carry out a command, and tell its errors; returns the exit code."""
     try:
-        code = _carried_out(list(sys.argv[1:] if arguments is None else arguments))
+        code = _carried_out(arguments)
         sys.stdout.flush()
     except UsageError as error:
         return _refused(" ".join(str(error).split()), 2)

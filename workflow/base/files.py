@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from workflow.base.plain import plain
+
+# What a spreadsheet would compute, and what it reads as a number of either sign.
+FORMULA = re.compile(r"'*[=+\-@\t\r].")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @contextmanager
@@ -66,9 +73,10 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
-    """The lines of a CSV file, as column -> text."""
+    """The lines of a CSV file, as column -> text, which is as it was given to `csv_text`."""
     with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter=delimiter))
+        lines = list(csv.DictReader(stream, delimiter=delimiter))
+    return [{column: from_cell(text) for column, text in line.items()} for line in lines]
 
 
 def csv_text(columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> str:
@@ -81,8 +89,26 @@ def csv_text(columns: Iterable[str], records: Iterable[Mapping[str, Any]]) -> st
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [*columns], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({key: to_cell(value) for key, value in one.items()} for one in records)
     return stream.getvalue()
+
+
+def to_cell(value: Any) -> Any:
+    """A value as a cell of CSV has it: a text that a spreadsheet would compute begins with `'`.
+
+    Spreadsheets take what begins with =, +, - or @ for a formula. Numbers stay as they are, and
+    characters that act on a terminal are written as their numbers.
+    """
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text.lstrip("'")) else text
+
+
+def from_cell(text: Any) -> Any:
+    """What was given to `to_cell`, of a text; what is no text stays as it is."""
+    quoted = isinstance(text, str) and text.startswith("'") and FORMULA.match(text)
+    return text[1:] if quoted and not NUMBER.fullmatch(text.lstrip("'")) else text
 
 
 def cache_folder() -> Path:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from workflow.base.plain import plain
+
 
 def escaped(text: str) -> str:
-    """Text on one line in which Markdown and HTML see no markup."""
-    flat = " ".join(text.split())
+    """Text on one line in which Markdown, HTML and terminals see no markup."""
+    flat = plain(" ".join(text.split()))
     flat = "".join(f"\\{c}" if c in r"\`*_[]|~#!" else c for c in flat)
     return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -14,11 +14,34 @@ from snakemake.logging import logger
 from workflow.base.errors import ConfigError
 from workflow.cluster.site import Site
 from workflow.config.model import Config
-from workflow.running import locks
+from workflow.running import owners
 from workflow.status.terminal import Display
 
 # Targets that say something of a run and are none.
 ABOUT_RUNS = {"preflight", "plan"}
+# When this process began; what it made is younger.
+BEGAN = time.time()
+
+
+def begin_run(config: Config, workflow: Any, asked: Any) -> bool:
+    """Write down that this run goes on; False, and nothing done, of what is only about runs.
+
+    Args:
+        config: the configuration of the run.
+        workflow: Snakemake's.
+        asked: what the run was asked for, as plain values.
+
+    Raises:
+        WorkflowError: another run writes to the same folder, and was asked for something else.
+    """
+    if {job.rule.name for job in workflow.dag.needrun_jobs()} <= ABOUT_RUNS:
+        return False
+    executor = getattr(workflow.scheduler, "_executor", None)
+    try:
+        owners.begin(config.results, asked, getattr(executor, "run_uuid", None))
+    except ConfigError as error:
+        raise WorkflowError(f"Two runs would be mixed.\n{error}.") from None
+    return True
 
 
 def check_cluster(config: Config, workflow: Any, site: Site) -> None:
@@ -48,13 +71,19 @@ def check_cluster(config: Config, workflow: Any, site: Site) -> None:
     if not workflow.execution_settings.lock:
         return  # another Snakemake may run here, and the jobs may be its
     try:
-        ended = end_leftovers(Path.cwd())
+        left = end_leftovers(Path.cwd(), config.results)
     except ConfigError as error:
         raise WorkflowError(f"A run that was killed may still have jobs.\n{error}.") from None
-    if ended:
+    if left.ended:
         logger.warning(
-            f"Slurm jobs {', '.join(ended)} of a run that was killed were still in the queue; they "
-            "are cancelled, and training goes on from its last states."
+            f"Slurm jobs {', '.join(left.ended)} of a run that was killed were still in the queue; "
+            "they are cancelled, and training goes on from its last states."
+        )
+    if left.unknown:
+        logger.warning(
+            f"Slurm jobs {', '.join(left.unknown)} were submitted from this folder by a run of "
+            "which nothing is known here, perhaps because .snakemake was deleted. They are left "
+            f"alone; if they are of {config.results}, stop this run and cancel them (scancel)."
         )
 
 
@@ -72,14 +101,17 @@ def tell_end(
     if display:
         display.end()
     rules = {job.rule.name for job in workflow.dag.jobs}
-    if not workflow.is_main_process or workflow.touch or rules & ABOUT_RUNS:
+    if not workflow.is_main_process:
+        return
+    owners.end()
+    if workflow.touch or rules & ABOUT_RUNS:
         return
     from workflow.status.ending import ending
     from workflow.status.jobs import jobs_of
 
     jobs = jobs_of(workflow.dag, workflow.scheduler.failed)
     try:
-        end = ending(config, jobs, began=locks.OWNER.stat().st_mtime, now=time.time())
+        end = ending(config, jobs, began=BEGAN, now=time.time())
         for line in end.headlines if end else ():
             logger.info(line)
     except Exception as error:  # noqa: BLE001 - what was made must not count as failed for this

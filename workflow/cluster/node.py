@@ -23,10 +23,10 @@ from workflow.cluster.site import FILE, Site
 # Seconds until a job must have started and answered.
 PATIENCE = 60
 # As small a job as the workflow has: less, and importing torch is killed where memory is enforced.
+MEMORY = "2000"
 ASKED = (
     "--job-name=resformer-preflight",
     "--time=2",
-    "--mem=2000",
     "--ntasks=1",
     "--cpus-per-task=1",
     "--chdir=/",
@@ -230,7 +230,9 @@ def _start(site: Site, gpu: bool, probe: list[str], streams: Path) -> _ProbeJob:
         "account": site.account,
         "qos": site.qos,
         "constraint": site.constraint if gpu else None,
-        "gpus": (f"{site.gpu_model}:1" if site.gpu_model else "1") if gpu else None,
+        "mem": MEMORY if site.ask_memory else None,
+        "gres": site.gres if gpu and site.gpu_option == "gres" else None,
+        "gpus": site.gres.removeprefix("gpu:") if gpu and site.gpu_option == "gpus" else None,
     }
     given = [f"--{name}={value}" for name, value in flags.items() if value]
     # Inside a job of the user's, srun would not ask for a new one.

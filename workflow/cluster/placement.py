@@ -129,3 +129,8 @@ def place(rule: Any, placement: Placement) -> None:
             if name == "runtime" and gpu and seeds and name not in given:
                 first = partial(placement.minutes, seeds=seeds, otherwise=first)
             resources[name] = growing(first, most)
+    unasked = ["gpu"] if gpu and site.gpu_option == "gres" else []
+    unasked += [] if site.ask_memory else ["mem_mb"]
+    for name in unasked:
+        if name in resources and name not in given:
+            resources[name] = 0  # of which the plugin says nothing to Slurm

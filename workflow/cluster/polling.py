@@ -2,7 +2,9 @@
 
 The Slurm plugin (2.8.0) waits for ever for jobs that were preempted for good, that sacct calls
 `CANCELLED by 0`, that Slurm holds, or that Slurm has forgotten; and it forgets all jobs when Slurm
-does not answer for a while. `install` puts the question that is asked here in the plugin's place.
+does not answer for a while. Where the controller is slow to say for how long it remembers jobs, the
+plugin goes over to sacct, which never answers where nothing is accounted. `install` puts the
+questions that are asked here in the plugin's place.
 """
 
 import asyncio
@@ -31,6 +33,10 @@ FAILED = {
     "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT",
 }  # fmt: skip
 FAILED_QUERY_SECONDS = 10.0
+# What sacct says where nothing is accounted, and will say for ever.
+NO_ACCOUNTING = re.compile(r"accounting (storage|_storage/none)|AccountingStorage", re.IGNORECASE)
+# Slurm's default of MinJobAge, in seconds.
+DEFAULT_JOB_AGE = 300
 WARN_EVERY = 300.0
 
 Answer = tuple[dict[str, str], float]
@@ -94,7 +100,11 @@ class Query:
         if words[0] == "squeue":
             words = [word.replace("%i|%T", "%i|%T|%r") for word in words]
         began = warned = time.monotonic()
-        while (text := await _ask(words)) is None:
+        while (answer := await _ask(words)).out is None:
+            if words[0] == "sacct" and NO_ACCOUNTING.search(answer.error):
+                logger.warning("sacct keeps no accounts here; squeue is asked from now on.")
+                words = _as_squeue(words)
+                continue
             if time.monotonic() - warned > WARN_EVERY:
                 warned = time.monotonic()
                 minutes = (warned - began) / 60
@@ -103,7 +113,7 @@ class Query:
                     "run waits. Ctrl-C ends it: the same command goes on from there."
                 )
             await asyncio.sleep(FAILED_QUERY_SECONDS)
-        states, held = self.patience.read(text)
+        states, held = self.patience.read(answer.out)
         for job, state in states.items():
             if state in FAILED and job not in self._told:
                 self._told.add(job)
@@ -118,28 +128,62 @@ class Query:
         return states, time.monotonic() - began
 
 
+class JobAge:
+    """Stands in for the plugin's `get_min_job_age`: what Slurm said last, where it is slow.
+
+    The plugin takes no answer for a reason to ask sacct, and looks anew before each query.
+    """
+
+    def __init__(self, theirs: Callable[[], int | None]) -> None:
+        self._theirs, self._said = theirs, DEFAULT_JOB_AGE
+
+    def __call__(self) -> int:
+        """Seconds for which Slurm remembers a job that has ended."""
+        found = self._theirs()
+        self._said = self._said if found is None else found
+        return self._said
+
+
 def install(plugin: ModuleType) -> bool:
     """Ask through `Query` from now on; False, and nothing done, if the plugin is another one."""
     theirs = getattr(plugin, "query_job_status", None)
+    age = getattr(plugin, "get_min_job_age", None)
     if theirs is None or list(inspect.signature(theirs).parameters) != ["command", "logger"]:
+        return False
+    if age is None or inspect.signature(age).parameters:
         return False
     replaced: Any = plugin
     replaced.query_job_status = Query()
+    replaced.get_min_job_age = JobAge(age)
     return True
 
 
-async def _ask(words: list[str]) -> str | None:
-    """What a command prints; None if it fails or does not answer within a minute."""
+class SlurmAnswer(NamedTuple):
+    """What a command printed; None if it failed or did not answer. And what it said of that."""
+
+    out: str | None
+    error: str
+
+
+def _as_squeue(words: list[str]) -> list[str]:
+    """The same question to squeue: of the jobs of that name."""
+    name = words[words.index("--name") + 1]
+    return ["squeue", "--format=%i|%T|%r", "--states=all", "--noheader", "--name", name]
+
+
+async def _ask(words: list[str]) -> SlurmAnswer:
+    """Ask a command for a minute at most."""
     try:
         process = await asyncio.create_subprocess_exec(
             *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-    except OSError:
-        return None
+    except OSError as error:
+        return SlurmAnswer(None, str(error))
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+        out, errors = await asyncio.wait_for(process.communicate(), timeout=60)
     except TimeoutError:
         process.kill()
         await process.wait()
-        return None
-    return out.decode() if process.returncode == 0 else None
+        return SlurmAnswer(None, "no answer in a minute")
+    said = errors.decode(errors="replace")
+    return SlurmAnswer(out.decode(errors="replace") if process.returncode == 0 else None, said)

@@ -6,9 +6,12 @@ its name in `ignore` of slurm/site.yaml. As a command it also asks nodes (`workf
 what runs by itself before each run starts no job.
 """
 
+import contextlib
+import http.client
 import math
 import shutil
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +21,7 @@ from workflow.base.errors import ConfigError
 from workflow.cluster import node
 from workflow.cluster.findings import Cluster, PreflightFinding, answers, output
 from workflow.cluster.notify import mailer
-from workflow.cluster.partitions import chosen, partitions
+from workflow.cluster.partitions import Partition, partitions
 from workflow.cluster.runtime import device_of
 from workflow.cluster.site import FILE, Site
 from workflow.config import cells, paths
@@ -28,6 +31,7 @@ from workflow.planning.bill import make_bill
 
 # Folders that each machine has for itself, as a rule.
 LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/scratch/local")
+SECONDS_TO_REACH = 10.0
 # Shorter than this, and training spends its jobs on starting.
 LEAST_MINUTES = 30
 # With one of these no job would be taken, so no node is asked.
@@ -117,45 +121,54 @@ def _job_age(_: Cluster) -> Iterator[PreflightFinding]:
 def _gpus(cluster: Cluster) -> Iterator[PreflightFinding]:
     site = cluster.site
     wanted = site.gpu_partition or site.partition
-    partition = chosen(cluster.partitions, wanted)
+    found = site.partitions_of(True, cluster.partitions)
     with_gpus = [p for p in cluster.partitions if p.gpus and p.up]
     names = ", ".join(f"{p.name} ({'/'.join(sorted(p.gpus))})" for p in with_gpus) or "none"
     if cluster.config.demo or not cluster.partitions:
         return
-    if partition is None:
-        found = f"no partition {wanted}" if wanted else "no default partition"
+    without = [p.name for p in found if not p.gpus]
+    types = sorted({kind for p in found for kind in p.gpus})
+    if missing := _missing(wanted, found):
         cure = f"Name one in {FILE}: gpu_partition; with GPUs there are: {names}"
-        yield PreflightFinding("partition", True, found, "training jobs would be refused", cure)
-    elif not partition.gpus:
+        yield PreflightFinding("partition", True, missing, "training jobs would be refused", cure)
+    elif without:
         yield PreflightFinding(
             "gpu",
             True,
-            f"partition {partition.name} has no GPU",
+            f"partition {' and '.join(without)} has no GPU",
             "training and evaluation ask for one each, and would be refused or wait for ever",
             f"Set gpu_partition in {FILE}; with GPUs there are: {names}",
         )
-    elif site.gpu_model and site.gpu_model not in partition.gpus:
+    elif site.gpu_model and site.gpu_model not in types:
         yield PreflightFinding(
             "gpu-model",
             True,
-            f"partition {partition.name} has no GPU {site.gpu_model}",
+            f"partition {' and '.join(p.name for p in found)} has no GPU {site.gpu_model}",
             "training jobs would be refused",
-            f"Set gpu_model in {FILE} to one of {', '.join(sorted(partition.gpus))}, or drop it",
+            f"Set gpu_model in {FILE} to one of {', '.join(types)}, or drop it",
         )
 
 
 def _partition(cluster: Cluster) -> Iterator[PreflightFinding]:
-    name = cluster.site.partition
-    partition = chosen(cluster.partitions, name)
+    found = cluster.site.partitions_of(False, cluster.partitions)
+    missing = _missing(cluster.site.partition, [p for p in found if p.up])
     names = ", ".join(p.name for p in cluster.partitions)
-    if cluster.partitions and (partition is None or not partition.up):
+    if cluster.partitions and missing:
         yield PreflightFinding(
             "partition",
             True,
-            f"partition {name} is not there or takes no jobs" if name else "no default partition",
+            f"{missing}, or it takes no jobs" if cluster.site.partition else missing,
             "jobs on CPUs would be refused or wait for ever",
             f"Set partition in {FILE}; there are: {names}",
         )
+
+
+def _missing(wanted: str | None, found: list[Partition]) -> str | None:
+    """What is not among the partitions that are there; None if all is."""
+    if wanted is None:
+        return None if found else "no default partition"
+    absent = [name for name in wanted.split(",") if name not in {p.name for p in found}]
+    return f"no partition {' and '.join(absent)}" if absent else None
 
 
 def _time(cluster: Cluster) -> Iterator[PreflightFinding]:
@@ -269,11 +282,17 @@ CHECKS: tuple[Callable[[Cluster], Iterator[PreflightFinding]], ...] = (
 
 
 def _reachable(url: str) -> bool:
-    """Whether a server answers, whatever it says."""
-    try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=8).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    """Whether a server answers, whatever it says, within ten seconds."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(
+                    urllib.request.Request(url, method="HEAD"), timeout=8
+                ).close()
+            answered.set()
+
+    # The time-out is for each wait; a server that goes on saying nothing takes longer.
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(SECONDS_TO_REACH)

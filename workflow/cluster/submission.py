@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from workflow.results.job_logs import seeds_of
 
+# What a job does not ask for.
+DEFAULT = "Slurm's default"
 HEADER = ("jobs", "steps", "GPUs", "CPUs", "memory", "time limit")
 
 
@@ -18,8 +20,8 @@ class Step(NamedTuple):
     Attributes:
         group: those of a group are one job, one after the other; None for a job of its own.
         local: it is done on this host.
-        memory: memory in MB.
-        minutes: its share of the job's time limit.
+        memory: memory in MB; 0 if it does not say.
+        minutes: its share of the job's time limit; 0 if it does not say.
     """
 
     rule: str
@@ -57,14 +59,27 @@ def steps_of(workflow: Any) -> list[Step]:
             job.group,
             # `job.is_local` is true of all in a dry run.
             job.rule.norun or job.rule.name in workflow._localrules,
-            gpus=job.resources.get("gpu", 0),
+            gpus=_gpus(job.resources),
             cpus=job.resources.get("cpus_per_task", job.threads),
-            memory=job.resources.mem_mb,
-            minutes=job.resources.runtime,
+            memory=_number(job.resources.get("mem_mb")),
+            minutes=_number(job.resources.get("runtime")),
         )
         for layer in workflow.dag.toposorted(needed)
         for job in layer
     ]
+
+
+def _gpus(resources: Any) -> int:
+    """The GPUs that a job asks for, by the one option or the other."""
+    kind, _, rest = str(resources.get("gres", "")).partition(":")
+    count = rest.rpartition(":")[2] or "1"
+    of_gres = int(count) if kind == "gpu" and count.isdecimal() else 0
+    return _number(resources.get("gpu")) or of_gres
+
+
+def _number(amount: Any) -> int:
+    """An amount, or none where nobody says: Slurm's own default holds."""
+    return amount if isinstance(amount, int) else 0
 
 
 def submission(steps: Sequence[Step], most: int) -> str:
@@ -117,14 +132,18 @@ def _row(steps: tuple[str, ...], jobs: Sequence[Submitted]) -> tuple[str, ...]:
     ranges = (
         _range([str(job.gpus) for job in sorted(jobs, key=lambda job: job.gpus)]),
         _range([str(job.cpus) for job in sorted(jobs, key=lambda job: job.cpus)]),
-        _range([f"{job.memory / 1000:g} GB" for job in sorted(jobs, key=lambda job: job.memory)]),
+        _range([_memory(job.memory) for job in sorted(jobs, key=lambda job: job.memory)]),
         _range([_time(job.minutes) for job in sorted(jobs, key=lambda job: job.minutes)]),
     )
     return (str(len(jobs)), ", ".join(steps), *ranges)
 
 
+def _memory(megabytes: int) -> str:
+    return f"{megabytes / 1000:g} GB" if megabytes else DEFAULT
+
+
 def _time(minutes: int) -> str:
-    return f"{minutes // 60}:{minutes % 60:02d} h"
+    return f"{minutes // 60}:{minutes % 60:02d} h" if minutes else DEFAULT
 
 
 def _range(ordered: Sequence[str]) -> str:

@@ -48,8 +48,9 @@ def run(options: Namespace) -> None:
         # Read each time: the same preset may have been started anew with other settings.
         seen = overview(has_run(options.preset), time.time(), options.young)
         text = json.dumps(seen.as_json()) + "\n" if options.json else seen.as_text()
-        clear = CLEAR if options.watch and sys.stdout.isatty() and not options.json else ""
-        sys.stdout.write(clear + text)
+        if options.watch and sys.stdout.isatty() and not options.json:
+            getattr(sys.stdout, "acting", sys.stdout).write(CLEAR)
+        sys.stdout.write(text)
         sys.stdout.flush()
         if not options.watch or all(run.stand == "done" for run in seen.runs):
             return

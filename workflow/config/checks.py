@@ -1,6 +1,5 @@
 """What one part of the configuration says of another: names must exist, sizes must fit."""
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from workflow.config.datasets import kfold_of
 from workflow.config.errors import describe, unknown
 from workflow.config.metrics import METRIC_TASK, METRICS, columns_of
 from workflow.config.model import Config
+from workflow.config.options import settle_options
 from workflow.config.sources import SOURCES
 from workflow.config.training import OPTIMIZERS, Training, overlaid
 
-ROOT = Path(__file__).parents[2]
 # Values of keys of `training` that only methods of these tasks can be trained with.
 TASKS_OF_CHOICE = {
     **{name: optimizer.tasks for name, optimizer in OPTIMIZERS.items()},
@@ -25,7 +24,16 @@ TASKS_OF_CHOICE = {
 
 def cross_check(config: Config) -> list[str]:
     """Every contradiction between keys, one line each; empty if there is none."""
-    checks = (_names, _columns, _modules, _annotated, _splits, _files, _overrides, _pretrained)
+    checks = (
+        _names,
+        _columns,
+        settle_options,
+        _annotated,
+        _splits,
+        _files,
+        _overrides,
+        _pretrained,
+    )
     problems = [problem for check in checks for problem in check(config)]
     return problems or [
         *_tasks(config),
@@ -87,36 +95,6 @@ def _names(config: Config) -> Iterator[str]:
                         f"{where}: the row gives data set {row.dataset} and column group "
                         f"{group.title!r} gives {group.dataset}; exactly one of them must"
                     )
-
-
-def _modules(config: Config) -> Iterator[str]:
-    """Each method's module must be there, with a `build` that takes its options."""
-    for name, method in config.methods.items():
-        if method.module is None:
-            continue
-        # The file is read, not imported: importing a network means importing torch.
-        file = (ROOT / method.module.replace(".", "/")).with_suffix(".py")
-        taken = _build_options(file) if file.is_file() else None
-        if taken is None:
-            yield (
-                f"methods.{name}.module: found {method.module!r}, but there is no such file with "
-                "a function build(); expected a module such as baselines.unetpp"
-            )
-            continue
-        given = {"options": method.options, "native.options": getattr(method.native, "options", {})}
-        for key, options in given.items():
-            for option in options:
-                if option not in taken:
-                    yield f"methods.{name}.{key}: {unknown(option, taken)}"
-
-
-def _build_options(file: Path) -> set[str] | None:
-    """The options that a module's `build` takes beside the sizes; None if it has no `build`."""
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "build":
-            named = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
-            return named - {"image_size", "n_seg", "n_cls"}
-    return None
 
 
 def _annotated(config: Config) -> Iterator[str]:

@@ -5,6 +5,7 @@ found and what is allowed. Nothing here imports torch: the DAG is built from thi
 to load at once.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from workflow.base.errors import ConfigError
 from workflow.base.files import read_yaml
+from workflow.base.plain import hidden, plain
 from workflow.config.checks import cross_check
 from workflow.config.errors import describe, merge
 from workflow.config.model import Config
@@ -63,6 +65,38 @@ def load_raw(
     return _over(_over(base, presets[preset]), given)
 
 
+def anchored(raw: dict[str, Any], root: Path) -> dict[str, Any]:
+    """The layers with each file that is not in the working folder named as it lies in another.
+
+    So the workflow can run in a folder of its own (`snakemake --directory`) with the records and
+    splits of a clone that cannot be written to.
+
+    Args:
+        raw: the merged layers.
+        root: the clone.
+    """
+
+    def found(value: Any) -> Any:
+        if not isinstance(value, str) or Path(value).exists() or not (root / value).is_file():
+            return value
+        return str(root / value)
+
+    data = raw.get("data")
+    if isinstance(data, dict):
+        data = {k: found(v) if str(k).endswith("_record") else v for k, v in data.items()}
+        raw = {**raw, "data": data}
+    for section, keys in (("datasets", ("split", "duplicates")), ("methods", ("pretrained",))):
+        if isinstance(entries := raw.get(section), dict):
+            named = {
+                name: {k: found(v) if k in keys else v for k, v in entry.items()}
+                if isinstance(entry, dict)
+                else entry
+                for name, entry in entries.items()
+            }
+            raw = {**raw, section: named}
+    return raw
+
+
 def _over(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
     """Merge a layer; a method that names another module there leaves the old one's options."""
     methods, given = base.get("methods"), layer.get("methods")
@@ -84,6 +118,8 @@ def resolve(raw: dict[str, Any], where: str = "configuration") -> Config:
     Raises:
         ConfigError: as for `load_config`.
     """
+    if acting := list(_acting(raw)):
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in acting))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -93,6 +129,20 @@ def resolve(raw: dict[str, Any], where: str = "configuration") -> Config:
     if problems:
         raise ConfigError("\n".join(f"{where}: {problem}" for problem in dict.fromkeys(problems)))
     return config
+
+
+def _acting(value: Any, key: str = "") -> Iterator[str]:
+    """Texts with characters that act instead of being read, such as those that move a cursor."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            at = f"{key}.{plain(str(name))}".lstrip(".")
+            yield from _acting(str(name), at)
+            yield from _acting(item, at)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _acting(item, f"{key}.{index}")
+    elif isinstance(value, str) and (number := hidden(value)):
+        yield f"{key}: found {value!r}; expected text that can be read, so take {number} out"
 
 
 def _add_rows(config: Config) -> None:

@@ -25,7 +25,7 @@ from workflow.config.training import Section, Training, overlaid
 class Config(Section):
     """The whole configuration of one preset, resolved."""
 
-    preset: str
+    preset: Key
     notice: str | None
     seeds: Seeds
     select: Select
@@ -38,7 +38,7 @@ class Config(Section):
     report: Report
     tables: dict[Key, Table]
     figures: dict[Key, Figure]
-    presets: dict[str, dict[str, Any]] = {}
+    presets: dict[Key, dict[str, Any]] = {}
 
     @property
     def results(self) -> Path:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from workflow.base.errors import DataError
-from workflow.base.files import read_json, replacing
+from workflow.base.files import from_cell, read_json, replacing, to_cell
+from workflow.base.plain import hidden
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
@@ -48,6 +49,7 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
     for row in rows:
         row["sha256"] = digests[row.pop("files")[0]]
     inventory = pd.DataFrame(rows)
+    _require_readable(dataset, inventory)
     twice = inventory["id"][inventory["id"].duplicated()]
     if len(twice):
         raise DataError(f"{dataset}: id {twice.iloc[0]} occurs twice; each image needs its own")
@@ -62,9 +64,21 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
 def read_inventory(folder: Path) -> pd.DataFrame:
     """The inventory that lies in a folder, with ids and groups as text, also one called `NA`."""
     text = {"id": str, "group": str, "part": str, "sha256": str}
-    return pd.read_csv(folder / "inventory.csv", dtype=text, keep_default_na=False)
+    return pd.read_csv(folder / "inventory.csv", dtype=text, keep_default_na=False).map(from_cell)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _require_readable(dataset: str, inventory: pd.DataFrame) -> None:
+    """Refuse ids and groups that could not be shown as they are: most are names of files."""
+    for column in ("id", "group"):
+        for text in inventory[column]:
+            number = hidden(text) or ("a line end" if "\n" in text or "\t" in text else None)
+            if number:
+                raise DataError(
+                    f"{dataset}: {column} {text!r} has {number}, which cannot be read; rename the "
+                    "file, or correct the table that names it"
+                )

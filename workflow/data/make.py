@@ -14,7 +14,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from workflow.base.files import replacing, write_text
+from workflow.base.files import replacing, to_cell, write_text
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
@@ -60,9 +60,8 @@ def split(config: Config, name: str) -> None:
     """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
     with replacing(folder / "split.csv") as temporary:
-        make_split(config, name, read_inventory(folder)).to_csv(
-            temporary, index=False, lineterminator="\n"
-        )
+        table = make_split(config, name, read_inventory(folder))
+        table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def prepare(config: Config, name: str) -> None:

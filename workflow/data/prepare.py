@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.base.errors import DataError
-from workflow.base.files import replacing, sha256, write_json, write_text
+from workflow.base.files import from_cell, replacing, sha256, write_json, write_text
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.datasets import Dataset
@@ -39,7 +39,7 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
         DataError: as the source does, or the raw data lacks an image of the inventory.
     """
     folder = paths.prepared(config, dataset)
-    split = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False)
+    split = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False).map(from_cell)
     table = read_inventory(folder).merge(split, on="id", validate="one_to_one")
     files: dict[str, str] = {}
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.base.errors import DataError
+from workflow.base.files import from_cell
 from workflow.config.datasets import kfold_of
 from workflow.config.model import Config
 
@@ -126,7 +127,7 @@ def read_split(path: Path) -> pd.DataFrame:
         DataError: a column is missing, an id occurs twice, or a value is not allowed.
     """
     try:
-        split = pd.read_csv(path, dtype=str, keep_default_na=False)
+        split = pd.read_csv(path, dtype=str, keep_default_na=False).map(from_cell)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty; expected columns id, split") from None
     except ValueError as error:  # also what is not UTF-8

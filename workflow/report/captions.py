@@ -7,6 +7,7 @@ template engine, which sees them as values.
 import re
 from collections.abc import Iterable
 
+from workflow.base.plain import plain
 from workflow.config.cells import figure_runs, table_runs
 from workflow.config.model import Config
 from workflow.config.notices import notices
@@ -43,4 +44,4 @@ def caption(text: str, warnings: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """A text in which reStructuredText sees no markup, on one line."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", plain(" ".join(text.split())))

@@ -3,8 +3,13 @@
 
 SITE = None
 
-# Only a cluster has a limit on the number of jobs; inside a job, all this has been decided.
-if workflow.is_main_process and workflow.resource_settings.nodes is not None:
+# Only a cluster has a limit on the number of jobs, and resources of rules that name none; a dry run
+# with `-j 2` has the first alone. Inside a job, all this has been decided.
+ON_CLUSTER = (
+    workflow.resource_settings.nodes is not None
+    and workflow.resource_settings.default_resources is not None
+)
+if workflow.is_main_process and ON_CLUSTER:
     from workflow.cluster.placement import place_all
 
     SITE = place_all(CONFIG, workflow)

@@ -2,17 +2,20 @@
 # CONFIG_FILE, which is written when a run starts.
 
 import gc
+import shutil
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.persistence.file import FilePersistence
 from snakemake.utils import validate
 
 from workflow.base.errors import ConfigError
 from workflow.base.files import write_json
 from workflow.config import paths
-from workflow.config.load import load_raw, resolve
-from workflow.running import fingerprint, inputs, launch, locks
+from workflow.config.load import anchored, load_raw, resolve
+from workflow.running import fingerprint, inputs, launch, locks, triggers
 from workflow.running.packs import at_once, methods_pattern, pack_name, packs
 from workflow.status import progress, terminal
 
@@ -21,9 +24,17 @@ from workflow.status import progress, terminal
 gc.freeze()
 gc.set_threshold(100_000, 50, 100)
 
+# With `--directory` another folder is written to, and a file that is not there is the clone's.
+CLONE = Path(workflow.basedir)
+CONFIG_YAML = Path("config.yaml")
+if not CONFIG_YAML.exists():
+    CONFIG_YAML = CLONE / CONFIG_YAML
+
 try:
-    RAW = load_raw("config.yaml", config)
-    CONFIG = resolve(RAW, "config.yaml")
+    RAW = load_raw(CONFIG_YAML, config)
+    if not CLONE.samefile(Path.cwd()):
+        RAW = anchored(RAW, CLONE)
+    CONFIG = resolve(RAW, str(CONFIG_YAML))
 except ConfigError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
@@ -32,17 +43,28 @@ validate(
 )
 
 CONFIG_FILE = str(CONFIG.results / "config.json")
+# What `plan` and `preflight` look at; jobs of a run that goes on read the other one.
+ASKED_FILE = str(CONFIG.results / "asked.json")
 LOGS = str(CONFIG.results / "logs")
 BENCHMARKS = str(CONFIG.results / "benchmarks")
 ENVIRONMENT = "../../envs/conda.yaml"
 IMAGE = "envs/resformer.sif"
 SOURCES = sorted({CONFIG.raw_source(dataset) for dataset in CONFIG.datasets})
-launch.use_this_interpreter()
+launch.use_this_interpreter(CLONE)
 # A prepared data set that has passed its gates; gates passed anew change no result.
 DATA = [paths.identity(CONFIG, "{dataset}"), ancient(paths.gates(CONFIG, "{dataset}"))]
 # Weights as outputs: kept, or deleted once they are evaluated.
 kept = list if CONFIG.training.keep_weights else temp
 OTHER_SOFTWARE = set(map(str, workflow.deployment_settings.deployment_method))
+
+
+if any(word.partition("=")[0] == "--archive" for word in sys.argv):
+    if not shutil.which("conda"):
+        raise WorkflowError(
+            "conda: not found, and `snakemake --archive` packs a conda environment beside the "
+            "code. Install conda (miniforge, say) and give the command again; the code alone is "
+            "packed by `git archive --output=code.tar.gz HEAD`"
+        )
 
 
 # Named only where it is asked for: otherwise each run would say that it is ignored.
@@ -72,26 +94,35 @@ resource_scopes:
     gpu="local",
 
 
-if workflow.is_main_process and locks.release_stale_lock():
-    logger.info(
-        "The last run was killed; its lock is removed and its unfinished jobs start again."
-    )
+if workflow.is_main_process:
+    if not (locks.install(FilePersistence) and triggers.install(FilePersistence)):
+        logger.warning(
+            "This version of Snakemake is not the one in uv.lock: one run at a time in this "
+            "folder. Run `uv sync`."
+        )
+    if killed := locks.release_stale_locks():
+        logger.info(
+            f"The last run was killed ({', '.join(map(str, killed))}); its lock is removed and its "
+            "unfinished jobs start again."
+        )
 
 
 onstart:
-    from workflow.cluster.hooks import check_cluster
+    from workflow.cluster.hooks import ABOUT_RUNS, begin_run, check_cluster
     from workflow.data.required import needed_sources, require_raw_files
 
     try:
         require_raw_files(CONFIG, needed_sources(workflow.dag))
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
-    if SITE is not None:
-        check_cluster(CONFIG, workflow, SITE)
-    locks.record_owner()
-    write_json(CONFIG_FILE, RAW)
-    if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
-        launch.start_server()
+    if begin_run(CONFIG, workflow, RAW):
+        if SITE is not None:
+            check_cluster(CONFIG, workflow, SITE)
+        write_json(CONFIG_FILE, RAW)
+        if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
+            launch.start_server()
+    if ABOUT_RUNS & {job.rule.name for job in workflow.dag.needrun_jobs()}:
+        write_json(ASKED_FILE, RAW)
     if DISPLAY:
         needed = workflow.dag.needrun_jobs()
         DISPLAY.begin(

@@ -27,7 +27,7 @@ rule phantom:
             CONFIG, wildcards.source
         ),
     shell:
-        "python -m workflow.data.make phantom {params.config} {wildcards.source} > {log} 2>&1"
+        "python -m workflow.data.make phantom {params.config:q} {wildcards.source:q} > {log:q} 2>&1"
 
 
 # The archives themselves are no outputs: Snakemake would delete all of them when one fails.
@@ -51,7 +51,7 @@ rule download:
             CONFIG, wildcards.source
         ),
     shell:
-        "python -m workflow.data.make download {params.config} {wildcards.source} > {log} 2>&1"
+        "python -m workflow.data.make download {params.config:q} {wildcards.source:q} > {log:q} 2>&1"
 
 
 rule raw:
@@ -78,7 +78,7 @@ rule raw:
             CONFIG, wildcards.source
         ),
     shell:
-        "python -m workflow.data.make raw {params.config} {wildcards.source} > {log} 2>&1"
+        "python -m workflow.data.make raw {params.config:q} {wildcards.source:q} > {log:q} 2>&1"
 
 
 rule inventory:
@@ -106,7 +106,7 @@ rule inventory:
             CONFIG, wildcards.dataset, "inventory"
         ),
     shell:
-        "python -m workflow.data.make inventory {params.config} {wildcards.dataset} > {log} 2>&1"
+        "python -m workflow.data.make inventory {params.config:q} {wildcards.dataset:q} > {log:q} 2>&1"
 
 
 rule split:
@@ -129,7 +129,7 @@ rule split:
             CONFIG, wildcards.dataset, "split"
         ),
     shell:
-        "python -m workflow.data.make split {params.config} {wildcards.dataset} > {log} 2>&1"
+        "python -m workflow.data.make split {params.config:q} {wildcards.dataset:q} > {log:q} 2>&1"
 
 
 rule prepare:
@@ -162,7 +162,7 @@ rule prepare:
             CONFIG, wildcards.dataset, "prepare"
         ),
     shell:
-        "python -m workflow.data.make prepare {params.config} {wildcards.dataset} > {log} 2>&1"
+        "python -m workflow.data.make prepare {params.config:q} {wildcards.dataset:q} > {log:q} 2>&1"
 
 
 rule gates:
@@ -185,4 +185,4 @@ rule gates:
             CONFIG, wildcards.dataset, "gates"
         ),
     shell:
-        "python -m workflow.data.make gates {params.config} {wildcards.dataset} > {log} 2>&1"
+        "python -m workflow.data.make gates {params.config:q} {wildcards.dataset:q} > {log:q} 2>&1"

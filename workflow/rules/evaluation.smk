@@ -39,13 +39,14 @@ for pack in packs(CONFIG):
             runtime=60,
         params:
             config=CONFIG_FILE,
-            seeds=pack,
+            # A function of what is made: other packs of the same seeds make nothing anew.
+            seeds=lambda wildcards, output, pack=pack: pack,
             fingerprint=lambda wildcards: fingerprint.evaluation_fingerprint(
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.running.launch workflow.evaluation.evaluate {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
+            "python -m workflow.running.launch workflow.evaluation.evaluate {params.config:q}"
+            " {wildcards.dataset:q} {wildcards.method:q} {params.seeds:q} > {log:q} 2>&1"
 
     rule:
         name:
@@ -77,10 +78,11 @@ for pack in packs(CONFIG):
             runtime=30,
         params:
             config=CONFIG_FILE,
-            seeds=pack,
+            # A function of what is made: other packs of the same seeds make nothing anew.
+            seeds=lambda wildcards, output, pack=pack: pack,
             fingerprint=lambda wildcards: fingerprint.control_fingerprint(
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.running.launch workflow.evaluation.controls {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
+            "python -m workflow.running.launch workflow.evaluation.controls {params.config:q}"
+            " {wildcards.dataset:q} {wildcards.method:q} {params.seeds:q} > {log:q} 2>&1"

@@ -11,11 +11,13 @@ rule plan:
         f"{LOGS}/plan.log",
     conda:
         ENVIRONMENT
+    # What it says, it says the next time too.
+    retries: 0
     params:
-        config=CONFIG_FILE,
+        config=ASKED_FILE,
         gpus=lambda wildcards: dict(workflow.global_resources.unwrapped_items()).get(
             "gpu"
         )
         or 1,
     shell:
-        "python -m workflow plan {params.config} --gpus {params.gpus} 2>&1 | tee {log}"
+        "python -m workflow plan {params.config:q} --gpus {params.gpus:q} 2>&1 | tee {log:q}"

@@ -13,7 +13,9 @@ rule preflight:
         ENVIRONMENT
     container:
         None
+    # What it says, it says the next time too.
+    retries: 0
     params:
-        config=CONFIG_FILE,
+        config=ASKED_FILE,
     shell:
-        "python -m workflow preflight {params.config} 2>&1 | tee {log}"
+        "python -m workflow preflight {params.config:q} 2>&1 | tee {log:q}"

@@ -45,9 +45,10 @@ for key in cells.made_tables(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.table_fingerprint(CONFIG, key),
-            caption=captions.table_caption(CONFIG, key),
+            # As a function: Snakemake would take braces in a text for wildcards.
+            caption=lambda wildcards, key=key: captions.table_caption(CONFIG, key),
         shell:
-            "python -m workflow.tables.make {params.config} {params.key} > {log} 2>&1"
+            "python -m workflow.tables.make {params.config:q} {params.key:q} > {log:q} 2>&1"
 
 
 for key in cells.made_figures(CONFIG):
@@ -80,9 +81,10 @@ for key in cells.made_figures(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=fingerprint.figure_fingerprint(CONFIG, key),
-            caption=captions.figure_caption(CONFIG, key),
+            # As a function: Snakemake would take braces in a text for wildcards.
+            caption=lambda wildcards, key=key: captions.figure_caption(CONFIG, key),
         shell:
-            "python -m workflow.figures.make {params.config} {params.key} > {log} 2>&1"
+            "python -m workflow.figures.make {params.config:q} {params.key:q} > {log:q} 2>&1"
 
 
 for key in plots.made_plots(CONFIG):
@@ -115,9 +117,10 @@ for key in plots.made_plots(CONFIG):
             config=CONFIG_FILE,
             key=key,
             fingerprint=plots.plot_fingerprint(CONFIG, key),
-            caption=captions.plot_caption(CONFIG, key),
+            # As a function: Snakemake would take braces in a text for wildcards.
+            caption=lambda wildcards, key=key: captions.plot_caption(CONFIG, key),
         shell:
-            "python -m workflow.figures.make_plot {params.config} {params.key} > {log} 2>&1"
+            "python -m workflow.figures.make_plot {params.config:q} {params.key:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -143,7 +146,7 @@ rule report:
         config=CONFIG_FILE,
         fingerprint=fingerprint.report_fingerprint(CONFIG),
     shell:
-        "python -m workflow.report.make {params.config} > {log} 2>&1"
+        "python -m workflow.report.make {params.config:q} > {log:q} 2>&1"
 
 
 rule verdicts:
@@ -168,4 +171,4 @@ rule verdicts:
         config=CONFIG_FILE,
         fingerprint=fingerprint.verdicts_fingerprint(CONFIG),
     shell:
-        "python -m workflow.verdicts.make {params.config} > {log} 2>&1"
+        "python -m workflow.verdicts.make {params.config:q} > {log:q} 2>&1"

@@ -40,10 +40,11 @@ for pack in packs(CONFIG):
             runtime=1440,
         params:
             config=CONFIG_FILE,
-            seeds=pack,
+            # A function of what is made: other packs of the same seeds make nothing anew.
+            seeds=lambda wildcards, output, pack=pack: pack,
             fingerprint=lambda wildcards: fingerprint.run_fingerprint(
                 CONFIG, wildcards.dataset, wildcards.method
             ),
         shell:
-            "python -m workflow.running.launch workflow.training.train {params.config}"
-            " {wildcards.dataset} {wildcards.method} {params.seeds} > {log} 2>&1"
+            "python -m workflow.running.launch workflow.training.train {params.config:q}"
+            " {wildcards.dataset:q} {wildcards.method:q} {params.seeds:q} > {log:q} 2>&1"

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workflow.base.errors import ConfigError
 from workflow.base.files import sha256
 from workflow.base.syntax import Code, Parsed
 from workflow.config import cells
@@ -174,9 +175,14 @@ def evaluation_fingerprint(config: Config, dataset: str, method: str) -> str:
 
 def table_fingerprint(config: Config, key: str) -> str:
     """Of a table, the counts or records it reads aside."""
+    return digest([config.tables[key].caption, *_table_values(config, key)], "workflow.tables.make")
+
+
+def _table_values(config: Config, key: str) -> list[Any]:
+    """What decides the numbers of a table and how they are named; its caption says nothing more."""
     runs = cells.table_runs(config, key)
-    values = [
-        config.tables[key].model_dump(),
+    return [
+        config.tables[key].model_dump(exclude={"caption"}),
         [row.model_dump() for row in cells.table_rows(config, key)],
         [titles(config, *run) for run in runs],
         [
@@ -190,13 +196,12 @@ def table_fingerprint(config: Config, key: str) -> str:
         config.seeds,
         assets(),
     ]
-    return digest(values, "workflow.tables.make")
 
 
 def verdicts_fingerprint(config: Config) -> str:
     """Of the verdicts: they rest on what the tables rest on."""
-    tables = [table_fingerprint(config, key) for key in cells.made_tables(config)]
-    return digest(tables, "workflow.verdicts.make")
+    tables = [_table_values(config, key) for key in cells.made_tables(config)]
+    return digest(tables, "workflow.tables.make", "workflow.verdicts.make")
 
 
 def figure_fingerprint(config: Config, key: str) -> str:
@@ -212,7 +217,7 @@ def report_fingerprint(config: Config) -> str:
     values = [
         config.model_dump(exclude={"presets"}),
         assets(),
-        _text("workflow/report/decisions.yaml"),
+        _text(str(ROOT / "workflow/report/decisions.yaml")),
     ]
     return digest(values, "workflow.report.make")
 
@@ -272,4 +277,10 @@ def _read(module: str) -> Code | None:
     stem = ROOT / module.replace(".", "/")
     candidates = (stem.with_suffix(".py"), stem / "__init__.py")
     file = next((file for file in candidates if file.is_file()), None)
-    return _PARSED[file.read_text(encoding="utf-8")] if file else None
+    try:
+        return _PARSED[file.read_text(encoding="utf-8")] if file else None
+    except SyntaxError as error:
+        raise ConfigError(
+            f"{file}, line {error.lineno}: not valid Python: {error.msg}, found "
+            f"{(error.text or '').strip()!r}; correct it"
+        ) from None

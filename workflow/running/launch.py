@@ -21,21 +21,31 @@ from workflow.running.lease import lease, needs_lease
 # Where the server of this run listens; set by the Snakefile for local jobs only.
 VARIABLE = "RESFORMER_WARM_SERVER"
 SECONDS_TO_WAIT = 5.0
+LONGEST_ADDRESS = 107
+SHORT_FOLDERS = ("/tmp", "/var/tmp")
 SERVER_LOG = ".snakemake/warm.log"
 
 
-def use_this_interpreter() -> None:
-    """Make `python` in jobs the one that runs now, so that nobody has to activate anything."""
+def use_this_interpreter(clone: Path) -> None:
+    """Make `python` in jobs the one that runs now, so that nobody has to activate anything.
+
+    Args:
+        clone: the folder of this code, which jobs find also where they run in another folder.
+    """
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     os.environ["PATH"] = os.pathsep.join(folders)
+    if not clone.samefile(Path.cwd()):
+        known = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(clone), *([known] if known else [])])
 
 
 def start_server() -> None:
     """Start the warm server of this process and tell jobs of it, where the system can fork one."""
     if sys.platform != "linux" or os.environ.get("SLURM_JOB_ID"):
         return
-    folder = tempfile.mkdtemp(prefix="resformer-")
-    path = Path(folder) / "warm.sock"
+    path = _socket_path()
+    if path is None:
+        return  # each job starts by itself
     with Path(SERVER_LOG).open("wb") as log:
         subprocess.Popen(
             [sys.executable, "-m", "workflow.running.warm", str(path), str(os.getpid())],
@@ -46,6 +56,20 @@ def start_server() -> None:
             start_new_session=True,  # Ctrl-C is for Snakemake; the server ends when it has ended
         )
     os.environ[VARIABLE] = str(path)
+
+
+def _socket_path() -> Path | None:
+    """A place of its own for the server to listen at; None where the system takes none.
+
+    The address of a socket may have 107 bytes, and `TMPDIR` may have more.
+    """
+    for parent in dict.fromkeys((tempfile.gettempdir(), *SHORT_FOLDERS)):
+        path = Path(parent, "resformer-12345678", "warm.sock")
+        if len(os.fsencode(path)) > LONGEST_ADDRESS:
+            continue
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="resformer-", dir=parent)) / path.name
+    return None
 
 
 def launch(module: str, arguments: list[str]) -> int:
@@ -86,6 +110,8 @@ def _request(connection: socket.socket, module: str, arguments: list[str]) -> Te
 
 def _connected(connection: socket.socket, path: str) -> bool:
     """Connect to the server, which listens a moment after it was started; False if it is gone."""
+    if len(os.fsencode(path)) > LONGEST_ADDRESS:
+        return False
     deadline = time.monotonic() + SECONDS_TO_WAIT
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):

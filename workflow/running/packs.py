@@ -13,9 +13,16 @@ NO_METHOD = "none"
 
 
 def packs(config: Config) -> list[list[int]]:
-    """The seeds of each job: `training.seeds_per_job` at a time."""
+    """The seeds of each job: `training.seeds_per_job` at most, such as 0 and 1, or 2 and 3.
+
+    A seed has the same companions whichever seeds are asked for, so that a finished one is not made
+    anew because another stands beside it.
+    """
     size = config.training.seeds_per_job
-    return [config.seeds[i : i + size] for i in range(0, len(config.seeds), size)]
+    found: dict[int, list[int]] = {}
+    for seed in config.seeds:
+        found.setdefault(seed // size, []).append(seed)
+    return list(found.values())
 
 
 def pack_name(pack: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from workflow.base.errors import ConfigError
 from workflow.base.files import read_json
+from workflow.base.plain import plain, plain_streams
 from workflow.config.load import resolve
 from workflow.config.model import Config
 
@@ -20,6 +21,7 @@ def run_step(step: Callable[..., None], config_path: Path, *arguments: str) -> N
     from workflow.base.errors import DataError
 
     try:
-        step(read_config(config_path), *arguments)
+        with plain_streams():
+            step(read_config(config_path), *arguments)
     except (ConfigError, DataError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {plain(str(error))}")

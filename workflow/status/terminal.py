@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from snakemake.logging import DefaultFormatter
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from workflow.base.plain import plain
 from workflow.base.wording import duration
 from workflow.config.cells import Run
 from workflow.config.model import Config
@@ -118,7 +119,7 @@ class Display:
             text = self._describe(Run(task.wildcards[0], task.wildcards[1]), seed)
             with self._lock:
                 self.clear()
-                self._stream.write(f"{head(progress, self._clock(), done)} {text}\n")
+                self._stream.write(f"{head(progress, self._clock(), done)} {plain(text)}\n")
                 self._stream.flush()
 
     def _draw_again(self) -> None:
@@ -212,7 +213,7 @@ class _WithLogs(DefaultFormatter):
             log = Log.read(Path(file))
             if log is not None and log.lines:
                 lines.append(f"    the end of {file}:")
-                lines += [f"        {line}" for line in log.lines[-LOG_LINES:]]
+                lines += [f"        {plain(line)}" for line in log.lines[-LOG_LINES:]]
         return lines
 
 

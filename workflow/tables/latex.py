@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from workflow.base.plain import plain
 from workflow.tables import standings
 from workflow.tables.content import ReportTable
 from workflow.tables.text import (
@@ -67,7 +68,7 @@ def to_latex(table: ReportTable) -> str:
 
 def escape(text: str) -> str:
     """Text in which LaTeX sees no command; line breaks become spaces."""
-    return "".join(_escaped(character) for character in " ".join(text.split()))
+    return "".join(_escaped(character) for character in plain(" ".join(text.split())))
 
 
 def _escaped(character: str) -> str:

@@ -54,6 +54,11 @@ def train_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
     fingerprint = run_fingerprint(config, dataset, method)
     folders = {s: state_folder(config, dataset, method, s, fingerprint) for s in seeds}
     left = [seed for seed in seeds if not (folders[seed] / state.LAST).is_file()]
+    for seed in sorted(set(seeds) - set(left), key=int):
+        state.print_line(
+            f"{dataset} {method} seed {seed}: trained before, with the same configuration, data "
+            f"and code; its outputs are put back. To train it once more, delete {folders[seed]}"
+        )
     if len(left) > 1 and training.seeds_at_once > 1:
         train_one = functools.partial(_train_alone, config, dataset, method, folders)
         code = train_together(train_one, left, training.seeds_at_once)

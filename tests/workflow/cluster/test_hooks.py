@@ -1,11 +1,13 @@
 """What is asked ahead of a run's first job, and said at its end."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 from snakemake.exceptions import WorkflowError
 
 from tests.workflow.config.config_changes import changed
+from tests.workflow.running.test_owners import owner_of
 from workflow.base.errors import ConfigError
 from workflow.cluster import hooks, leftovers, notify, preflight
 from workflow.cluster.findings import PreflightFinding
@@ -19,7 +21,7 @@ def snakemake(*rules, main=True, touch=False, lock=True):
     asked = [SimpleNamespace(rule=SimpleNamespace(name=rule)) for rule in rules]
     return SimpleNamespace(
         dag=SimpleNamespace(jobs=asked, needrun_jobs=lambda: asked),
-        scheduler=SimpleNamespace(failed=[]),
+        scheduler=SimpleNamespace(failed=[], _executor=SimpleNamespace(run_uuid="resformer_1")),
         execution_settings=SimpleNamespace(lock=lock),
         is_main_process=main,
         touch=touch,
@@ -38,14 +40,15 @@ def said(monkeypatch):
 @pytest.fixture
 def cluster(monkeypatch):
     """What the preflight finds and which jobs were left over; both may be changed."""
-    state = SimpleNamespace(findings=[], ended=[], asked=0)
+    state = SimpleNamespace(findings=[], ended=[], unknown=[], asked=0)
 
     def look(config, site):
         state.asked += 1
         return state.findings
 
     monkeypatch.setattr(preflight, "preflight", look)
-    monkeypatch.setattr(leftovers, "end_leftovers", lambda folder: state.ended)
+    left = lambda folder, results: leftovers.Leftovers(state.ended, state.unknown)  # noqa: E731
+    monkeypatch.setattr(leftovers, "end_leftovers", left)
     return state
 
 
@@ -79,8 +82,35 @@ def test_jobs_of_a_killed_run_are_named_unless_another_snakemake_may_own_them(cl
     assert text.startswith("Slurm jobs 7, 8 of a run that was killed were still in the queue")
 
 
+def test_jobs_of_an_unknown_run_are_named_and_left_alone(cluster, said):
+    cluster.unknown = ["9"]
+    hooks.check_cluster(changed({}), snakemake("train_seed0"), SITE)
+    ((level, text),) = said
+    assert level == "warning"
+    assert text.startswith("Slurm jobs 9 were submitted from this folder by a run of which nothing")
+
+
+@pytest.mark.parametrize("rules", [("plan",), ("preflight",), ("plan", "preflight")])
+def test_what_is_about_runs_is_none(rules, tmp_path, monkeypatch):
+    config = changed({})
+    monkeypatch.chdir(tmp_path)
+    assert not hooks.begin_run(config, snakemake(*rules), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_written_down_with_the_name_of_its_jobs(tmp_path, monkeypatch):
+    config = changed({})
+    monkeypatch.chdir(tmp_path)
+    assert hooks.begin_run(config, snakemake("train_seed0"), {"seeds": [0]})
+    (record,) = hooks.owners.records()
+    assert (record.jobs, record.results) == ("resformer_1", str(config.results))
+    monkeypatch.setattr(hooks.owners, "this_owner", lambda: owner_of(os.getppid()))
+    with pytest.raises(WorkflowError, match=r"Two runs would be mixed\.\nresults/everything: "):
+        hooks.begin_run(config, snakemake("train_seed0"), {"seeds": [1]})
+
+
 def test_jobs_that_do_not_end_end_the_run(cluster, monkeypatch):
-    def refuse(folder):
+    def refuse(folder, results):
         raise ConfigError("Slurm jobs 7: still there")
 
     monkeypatch.setattr(leftovers, "end_leftovers", refuse)
@@ -94,9 +124,7 @@ def end(monkeypatch, tmp_path):
     state = SimpleNamespace(
         end=SimpleNamespace(failures=(), headlines=(), title="t", text="2 done"), sent=[]
     )
-    owner = tmp_path / "owner.json"
-    owner.write_text("{}")
-    monkeypatch.setattr(hooks.locks, "OWNER", owner)
+    monkeypatch.setattr(hooks.owners, "end", lambda: None)
     monkeypatch.setattr(jobs, "jobs_of", lambda dag, failed: [])
     monkeypatch.setattr(ending, "ending", lambda config, jobs, began, now: state.end)
 

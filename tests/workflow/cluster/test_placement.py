@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from tests.workflow.config.config_changes import changed
 from workflow.cluster.partitions import Partition
@@ -96,6 +98,34 @@ def test_what_the_command_line_gives_stays(name):
         assert asked(one, "runtime") == 33
     else:
         assert one.resources[name].value == "own"
+
+
+def test_a_site_that_takes_neither_gpus_nor_memory_is_asked_for_neither():
+    """Of what is 0 the plugin says nothing to Slurm."""
+    site = Site(gpu_model="3090", gpu_option="gres", ask_memory=False)
+    one = rule("train_seed0_1", gpu=1, mem_mb=16000, runtime=60)
+    place(one, placement(site=site))
+    assert (one.resources["gres"], one.resources["gpu"]) == ("gpu:3090:1", 0)
+    assert one.resources["mem_mb"] == 0
+    assert "gpu_model" not in one.resources
+
+
+def test_the_plugin_says_what_the_site_takes():
+    job = SimpleNamespace(
+        resources=Asked(gpu=0, gres="gpu:3090:1", mem_mb=0, runtime=60, cpus_per_task=2), threads=2
+    )
+    settings = SimpleNamespace(requeue=True, no_requeue=False, qos=None, reservation=None)
+    names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")
+    command = get_submit_command(job, dict.fromkeys(names, "x"), settings) + set_gres_string(job)
+    assert command.endswith(" --gres=gpu:3090:1")
+    assert "--mem" not in command
+    assert "--gpus" not in command
+
+
+class Asked(dict):
+    """Resources as Snakemake's jobs hold them."""
+
+    __getattr__ = dict.__getitem__
 
 
 def test_what_follows_from_wildcards_stays():

@@ -105,6 +105,18 @@ def test_unknown_partitions_are_noticed(cluster, config) -> None:
     assert found(config, Site(partition="cpu", gpu_partition="gpu")) == {"partition": True}
 
 
+def test_of_several_partitions_each_must_be_there(cluster, config) -> None:
+    assert found(config, Site(gpu_partition="gpu,short", ignore=("time",))) == {"time": False}
+    assert found(config, Site(gpu_partition="gpu,scav")) == {"partition": True}
+    (finding,) = preflight(config, Site(gpu_partition="gpu,scav"), Path("/shared/user/tree"))
+    assert finding.what == "no partition scav"
+    (finding,) = preflight(config, Site(gpu_partition="gpu,batch"), Path("/shared/user/tree"))
+    assert finding.what == "partition batch has no GPU"
+    cluster.command("sinfo", f"printf '{SINFO}ti|8:00:00|gpu:2080ti:4,gpu:3090:1|up|64000\\n'")
+    assert found(config, Site(gpu_partition="gpu,ti", gpu_model="2080ti")) == {}
+    assert found(config, Site(gpu_partition="ti", gpu_model="3090")) == {}
+
+
 def test_too_short_a_time_is_noticed(cluster, config) -> None:
     assert found(config, Site(gpu_partition="short")) == {"time": True}
 

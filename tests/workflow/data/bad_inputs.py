@@ -26,7 +26,6 @@ from tests.workflow.data.bad_cases.case import Case, Group, files_below
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import write_text
 from workflow.base.markdown import head, row
-from workflow.config import checks as config_checks
 from workflow.config.errors import merge
 from workflow.config.load import load_raw, resolve
 from workflow.config.model import Config
@@ -51,8 +50,6 @@ GROUPS: list[Group] = [
     settings.KEYS,
     downloads.SERVERS,
 ]
-# What networks can be given, which takes as long to find out as all else that a case does.
-_build_options = functools.cache(config_checks._build_options)
 # They would lead to this machine's own data.
 VARIABLES = ("RETOUCH_DIR", "ISIC2017_DIR")
 
@@ -139,8 +136,7 @@ def _preset(name: str) -> dict[str, Any]:
 
 def _configured(group: Group, case: Case, url: str) -> Config:
     layer = _filled(merge(dict(group.settings), dict(case.settings)), url)
-    with mock.patch.object(config_checks, "_build_options", _build_options):
-        return resolve(merge(_preset(layer["preset"]), layer), "config.yaml")
+    return resolve(merge(_preset(layer["preset"]), layer), "config.yaml")
 
 
 def _filled(value: Any, url: str) -> Any:

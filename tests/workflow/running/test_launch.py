@@ -1,7 +1,10 @@
 """The warm server: jobs give the same result as fresh ones, and end as they would."""
 
+import contextlib
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +13,7 @@ import psutil
 import pytest
 
 from tests.workspace import ROOT, environment
+from workflow.running import launch as launching
 from workflow.running.launch import VARIABLE
 
 JOB = '''"""A job for the test: says what it sees, and ends as it is told."""
@@ -118,3 +122,21 @@ def waiting_job(server, tmp_path) -> tuple[subprocess.Popen, psutil.Process]:
         assert time.monotonic() < deadline, "the job never began"
         time.sleep(0.05)
     return client, psutil.Process(int(mark.read_text()))
+
+
+def test_a_folder_of_a_long_name_is_no_place_for_a_server(tmp_path, monkeypatch):
+    """The address of a socket has 107 bytes; each step waited five seconds for it."""
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(launching.tempfile, "gettempdir", lambda: str(long))
+    path = launching._socket_path()
+    assert path is not None
+    assert len(os.fsencode(path)) <= launching.LONGEST_ADDRESS
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        connection.bind(str(path))
+    shutil.rmtree(path.parent)
+    monkeypatch.setattr(launching, "SHORT_FOLDERS", ())
+    assert launching._socket_path() is None
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        monkeypatch.setattr(launching.time, "sleep", lambda seconds: pytest.fail("waits"))
+        assert not launching._connected(connection, str(long / "warm.sock"))

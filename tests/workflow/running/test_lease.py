@@ -74,28 +74,94 @@ def test_without_a_gpu_nothing_is_leased(tmp_path, monkeypatch) -> None:
     assert chosen == {lease.VISIBLE: ""}
 
 
-def test_all_gpus_are_found_where_none_is_chosen(tmp_path, monkeypatch) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert lease.devices({}) == ["0", "1", "2"]
+WHOLE = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-f3d5eeb0-0bf8-46b0-9c1b-4c5d6e7f8091)
+"""
+DIVIDED = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 3g.20gb     Device  1: (UUID: MIG-GPU-5c89852c/1/0)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-f3d5eeb0-0bf8-46b0-9c1b-4c5d6e7f8091)
+"""
+SLICES = [
+    "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f",
+    "MIG-GPU-5c89852c/1/0",
+    "GPU-f3d5eeb0-0bf8-46b0-9c1b-4c5d6e7f8091",
+]
 
 
 @pytest.mark.parametrize(
-    ("module", "device", "slurm", "expected"),
+    ("said", "given", "expected"),
     [
-        ("workflow.training.train", "auto", "", True),
-        ("workflow.training.train", "cpu", "", False),
-        ("workflow.training.train", "auto", "7", False),
-        ("workflow.evaluation.controls", "auto", "", False),
+        (WHOLE, {}, ["0", "1"]),
+        (DIVIDED, {}, SLICES),
+        ("No devices were found\n", {}, []),
+        # Slurm names those of the node, and the node shows all of its own.
+        (WHOLE, {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "1"}, ["1"]),
+        (WHOLE, {"SLURM_JOB_ID": "7", "SLURM_STEP_GPUS": "0"}, ["0"]),
+        # It shows none but those that were given, which it numbers anew.
+        (WHOLE, {"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "5,7"}, ["0", "1"]),
     ],
 )
-def test_who_needs_a_lease(tmp_path, monkeypatch, module, device, slurm, expected) -> None:
-    monkeypatch.setenv("SLURM_JOB_ID", slurm)
+def test_all_gpus_are_found_where_none_is_chosen(tmp_path, monkeypatch, said, given, expected):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n[ \"$1\" = -L ] || exit 2\ncat <<'END'\n{said}END\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert lease.devices(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("-1", []),
+        ("", []),
+        ("NoDevFiles", []),
+        ("none", []),
+        ("0, 2", ["0", "2"]),
+        ("1,-1,0", ["1"]),
+        ("0,0", ["0"]),
+        ("MIG-GPU-5c/1/0,GPU-abc", ["MIG-GPU-5c/1/0", "GPU-abc"]),
+        ("$(touch x)", []),
+        ("../../escape", []),
+    ],
+)
+def test_a_choice_is_read_as_cuda_reads_it(chosen, expected):
+    assert lease.devices({lease.VISIBLE: chosen}) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "device", "expected"),
+    [
+        ("workflow.training.train", "auto", True),
+        ("workflow.training.train", "cpu", False),
+        ("workflow.evaluation.controls", "auto", False),
+    ],
+)
+def test_who_needs_a_lease(tmp_path, module, device, expected) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"training": {"device": device}}))
     assert lease.needs_lease(module, [str(file)]) is expected
+
+
+def test_a_slurm_job_with_one_gpu_has_it_and_one_with_several_hands_them_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(lease.tempfile, "gettempdir", lambda: str(tmp_path))
+    alone = {lease.VISIBLE: "3", "SLURM_JOB_ID": "7"}
+    assert lease.lease(alone) is None
+    assert alone[lease.VISIBLE] == "3"
+    # Two jobs on one node may both have a GPU 0, which are two GPUs.
+    several = [{lease.VISIBLE: "0,1", "SLURM_JOB_ID": job} for job in ("7", "7", "8")]
+    held = [lease.lease(one) for one in several]
+    assert None not in held
+    assert [one[lease.VISIBLE] for one in several] == ["0", "1", "0"]
+
+
+def test_a_folder_of_locks_that_cannot_be_had_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(lease.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match=r"it holds the locks of GPUs\. Set TMPDIR"):
+        lease.lease({lease.VISIBLE: "0"})
 
 
 def test_a_senseless_number_of_jobs_is_refused(tmp_path) -> None:

@@ -1,32 +1,43 @@
-"""Only the lock of a run that died on this very host is removed."""
+"""Locks say whose they are: a run removes its own, and those of runs that were killed here."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
+import threading
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
-import psutil
 import pytest
+from snakemake.exceptions import LockException
+from snakemake.persistence.file import FilePersistence
 
+from tests.workflow.running.test_owners import owner_of
 from workflow.running import locks
+from workflow.running.locks import LOCKS, OWNED
+
+
+class Files(FilePersistence):
+    """Snakemake's own, of a run that makes and reads some files."""
+
+    def __init__(self, made, read=()) -> None:
+        self.made, self.read = made, read
+        self._lockdir, self._lockfile = str(LOCKS), {}
+        LOCKS.mkdir(parents=True, exist_ok=True)
+
+    def all_outputfiles(self):
+        return self.made
+
+    def all_inputfiles(self):
+        return self.read
+
+
+locks.install(Files)
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def lock(owner=None):
-    locks.LOCKS.mkdir(parents=True)
-    (locks.LOCKS / "0.input.lock").write_text("a file\n")
-    if owner is not None:
-        locks.OWNER.write_text(json.dumps(owner))
-
-
-def owner_of(process, **changes):
-    started = psutil.Process(process).create_time()
-    return {"host": socket.gethostname(), "pid": process, "started": started, **changes}
 
 
 @pytest.fixture
@@ -37,63 +48,100 @@ def other():
     process.communicate()
 
 
-def test_without_a_lock_there_is_nothing_to_do():
-    assert not locks.release_stale_lock()
-    locks.record_owner()
-    assert not locks.release_stale_lock()
-    locks.LOCKS.mkdir()
-    assert not locks.release_stale_lock()
-    assert locks.LOCKS.is_dir()
+def locked_by(owner, *files) -> None:
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    said = [OWNED + json.dumps(asdict(owner))] if owner else []
+    number = len(list(LOCKS.iterdir()))
+    (LOCKS / f"{number}.output.lock").write_text("\n".join([*said, *files, ""]))
 
 
-def test_a_lock_whose_owner_is_unknown_stays():
-    lock()
-    assert not locks.release_stale_lock()
-    assert locks.LOCKS.is_dir()
+def names() -> list[str]:
+    return sorted(file.name for file in LOCKS.glob("*.lock"))
 
 
-def test_what_is_recorded_is_this_process():
-    locks.record_owner()
-    assert json.loads(locks.OWNER.read_text()) == owner_of(os.getpid())
+def test_the_snakemake_in_use_is_locked_in_this_way():
+    class Same(FilePersistence):
+        pass
+
+    assert locks.install(Same)
+    assert not locks.install(SimpleNamespace(lock=lambda self: None))
+
+
+def test_a_lock_is_taken_and_given_back():
+    with Files(["made"], ["read"]).lock():
+        assert names() == ["0.input.lock", "0.output.lock"]
+    assert names() == []
+
+
+def test_files_of_another_run_are_refused_and_others_are_not(other, caplog):
+    locked_by(owner_of(other.pid), "results/paper/a")
+    with pytest.raises(LockException), Files(["results/paper/a"]).lock():
+        pass
+    with pytest.raises(LockException), Files(["b"], ["results/paper/a"]).lock():
+        pass
+    with Files(["results/smoke/a"]).lock():
+        assert names() == ["0.output.lock", "1.output.lock"]
+    assert names() == ["0.output.lock"]  # its own alone is gone
+
+
+def test_the_locks_of_a_killed_run_are_removed_and_no_others(other):
+    killed = owner_of(other.pid, started=1.0)
+    locked_by(killed, "a")
+    locked_by(owner_of(other.pid), "b")
+    locked_by(owner_of(other.pid, host="elsewhere"), "c")
+    locked_by(None, "d")
+    assert locks.release_stale_locks() == [killed]
+    assert names() == ["1.output.lock", "2.output.lock", "3.output.lock"]
+    assert locks.release_stale_locks() == []
+
+
+def test_a_killed_run_is_no_obstacle_also_without_being_looked_for(other):
+    locked_by(owner_of(other.pid, started=1.0), "a")
+    with Files(["a"]).lock():
+        assert names() == ["0.output.lock"]
+
+
+def test_what_a_person_unlocks_are_all_but_those_that_go_on(other):
+    locked_by(owner_of(other.pid), "a")
+    locked_by(owner_of(other.pid, host="elsewhere"), "b")
+    locked_by(None, "c")
+    Files([]).cleanup_locks()
+    assert names() == ["0.output.lock"]
+
+
+@pytest.mark.parametrize("text", ["", OWNED, f"{OWNED}null", f"{OWNED}{{}}", f"{OWNED}[1", "\0"])
+def test_a_damaged_lock_says_nothing(text):
+    LOCKS.mkdir(parents=True)
+    (LOCKS / "0.output.lock").write_text(text)
+    assert locks.release_stale_locks() == []
+    with Files(["a"]).lock():
+        assert len(names()) == 2
+
+
+def test_of_many_that_start_at_once_one_has_the_files():
+    """Snakemake alone lets several of them through: it looks first, and writes then."""
+    begun, over, won = threading.Barrier(8), threading.Barrier(8), []
+
+    def run() -> None:
+        begun.wait()
+        try:
+            with Files(["same"]).lock():
+                won.append(os.getpid())
+                over.wait()
+        except LockException:
+            over.wait()
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert names() == []
 
 
 def test_ones_own_lock_stays():
-    lock()
-    locks.record_owner()
-    assert not locks.release_stale_lock()
-    assert locks.LOCKS.is_dir()
-
-
-def test_the_lock_of_a_running_process_stays(other):
-    lock(owner_of(other.pid))
-    assert not locks.release_stale_lock()
-    assert locks.LOCKS.is_dir()
-
-
-def test_the_lock_of_a_process_that_was_killed_is_removed(other):
-    owner = owner_of(other.pid)
-    lock(owner)
-    other.kill()
-    other.wait()
-    assert locks.release_stale_lock()
-    assert not locks.LOCKS.exists()
-    assert not locks.release_stale_lock()
-
-
-def test_another_process_of_the_same_number_does_not_keep_the_lock(other):
-    lock(owner_of(other.pid, started=psutil.Process(other.pid).create_time() - 60))
-    assert locks.release_stale_lock()
-
-
-def test_not_even_this_process_as_in_a_container_that_starts_again():
-    lock(owner_of(os.getpid(), started=psutil.Process().create_time() - 60))
-    assert locks.release_stale_lock()
-
-
-def test_the_lock_of_another_host_stays(other):
-    owner = owner_of(other.pid, host="elsewhere")
-    other.kill()
-    other.wait()
-    lock(owner)
-    assert not locks.release_stale_lock()
-    assert locks.LOCKS.is_dir()
+    locked_by(locks.this_owner(), "a")
+    assert locks.release_stale_locks() == []
+    assert names() == ["0.output.lock"]
+    assert replace(locks.this_owner(), started=1.0).standing() == "dead"

@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from tests.workflow.config.config_changes import changed
+from workflow.running import triggers
 from workflow.running.packs import NO_METHOD, at_once, methods_pattern, pack_name, packs
+from workflow.running.triggers import own_inputs
 
 
 @pytest.mark.parametrize(
@@ -15,6 +18,41 @@ from workflow.running.packs import NO_METHOD, at_once, methods_pattern, pack_nam
 def test_each_job_is_for_some_seeds_and_the_last_for_the_rest(per_job, expected):
     config = changed({"seeds": [0, 1, 2], "training": {"seeds_per_job": per_job}})
     assert packs(config) == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [([0, 1, 2, 3], [[0, 1], [2, 3]]), ([1, 2], [[1], [2]]), ([3, 7, 2], [[3, 2], [7]])],
+)
+def test_a_seed_has_the_same_companions_whichever_are_asked_for(seeds, expected):
+    config = changed({"seeds": seeds, "training": {"seeds_per_job": 2}})
+    assert packs(config) == expected
+
+
+def test_of_a_seeds_inputs_its_own_count():
+    both = ["data/identity.txt", "runs/a/b/seed0/w", "runs/a/b/seed1/w", "seed10/x"]
+    assert own_inputs(both, "evaluation/a/b/seed1/counts.parquet") == [both[0], both[2]]
+    assert own_inputs(both, "tables/table_I.csv") == both
+    assert own_inputs(both, "evaluation/seed10/counts.parquet") == [both[0], both[3]]
+
+
+def test_the_snakemake_in_use_compares_so():
+    class Same(FilePersistence):
+        def __init__(self):
+            pass
+
+        def input(self, path):
+            return {"counts/seed0/c": ["w/seed0", "w/seed1/w"]}.get(path)
+
+        def _input(self, job):
+            return job
+
+    assert triggers.install(Same)
+    assert not triggers.install(object)
+    same = Same()
+    assert not same._input_changed(["w/seed0"], "counts/seed0/c")
+    assert same._input_changed(["w/seed0", "more"], "counts/seed0/c")
+    assert not same._input_changed(["anything"], "unknown")
 
 
 def test_a_pack_is_called_by_its_seeds():

@@ -23,6 +23,7 @@ import requests
 from workflow.base.errors import DataError
 from workflow.base.wording import two_units
 from workflow.data.exclusive import locked
+from workflow.data.fetching.sessions import patient_session
 from workflow.data.fetching.transfer import (
     HEADERS,
     DownloadPolicy,
@@ -33,6 +34,8 @@ from workflow.data.fetching.transfer import (
 )
 
 PATIENT = DownloadPolicy()
+# Bytes of free space that a file of unknown length leaves.
+RESERVED = 10**9
 # Lines of progress over which the speed is averaged.
 WINDOW = 6
 
@@ -176,8 +179,9 @@ class _Pool:
 
     def _work(self) -> None:
         try:
+            seconds = self._policy.head_seconds
             # Until no file waits, or the main thread wants to end.
-            with suppress(queue.Empty, Stopped), requests.Session() as session:
+            with suppress(queue.Empty, Stopped), patient_session(seconds) as session:
                 session.headers.update(HEADERS)
                 session.max_redirects = 10
                 while True:
@@ -232,7 +236,15 @@ class _Pool:
                 if other.promised and other.outcome is None and other is not file
             )
             free = shutil.disk_usage(self._folder).free
+            # What has no end must not take all there is.
+            free -= RESERVED if file.total is None else 0
             file.promised = file.missing + beside <= free
+        if not file.promised and file.total is None:
+            raise GivenUp(
+                f"the server does not say how long it is, {_amount(file.have)} came, and "
+                f"{self._folder.resolve()} is nearly full; free some space, or set data.store to "
+                "another disk"
+            )
         if not file.promised:
             raise GivenUp(
                 f"{_amount(file.missing)} are missing, {_amount(file.missing + beside)} with the "

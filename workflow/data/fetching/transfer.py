@@ -25,6 +25,8 @@ import urllib3
 CHUNK = 256 * 1024
 # What is written must be what the MD5 is of, so the server is asked not to compress it.
 HEADERS = {"User-Agent": "dataset-download", "Accept-Encoding": "identity"}
+# Of a file of unknown length, bytes after which the free space is looked at again.
+UNKNOWN_STEP = 64 * 10**6
 # With these, and 5xx, a later request may succeed.
 BUSY = (408, 425, 429)
 # Errors that no further request can mend.
@@ -47,8 +49,11 @@ class DownloadPolicy:
         longest_retry_after: the longest pause that a server may ask for.
         connect_timeout: how long to wait for a connection.
         read_timeout: how long to wait for the next bytes.
+        head_seconds: how long to wait for the whole head of an answer.
+        slow_seconds, least_bytes: a connection that brings less in so long is given up.
+        most_bytes: bytes of a file whose length the server does not say.
         most_requests: requests for one file, however much they bring.
-        most_seconds: the time after which no further request is made for a file.
+        most_seconds: the time for one file.
         report_seconds: the time between two lines of progress.
     """
 
@@ -58,6 +63,10 @@ class DownloadPolicy:
     longest_retry_after: float = 600
     connect_timeout: float = 20
     read_timeout: float = 60
+    head_seconds: float = 120
+    slow_seconds: float = 120
+    least_bytes: int = 64 * 1024
+    most_bytes: int = 64 * 10**9
     most_requests: int = 1000
     most_seconds: float = 86_400
     report_seconds: float = 5
@@ -248,8 +257,8 @@ class Transfer:
         file, headers = self._file, response.headers
         status = f"HTTP {response.status_code} {response.reason or ''}".strip()
         if response.status_code == 416 and file.have:
-            size = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", ""))
-            if size and int(size[1]) == file.have:
+            size = re.fullmatch(r"bytes \*/(\S+)", headers.get("Content-Range", ""))
+            if size and _whole(size[1]) == file.have:
                 file.total = file.have
                 return False
             self._start_over()
@@ -269,27 +278,75 @@ class Transfer:
             raise GivenUp("found a web page in its place, perhaps a proxy's or a login")
         if response.status_code == 206:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
-            if span is None or int(span[1]) != file.have:
+            if span is None or _whole(span[1]) != file.have:
                 self._start_over()
                 raise _TryAgain("the server sent another range than asked for")
-            file.total = None if span[2] == "*" else int(span[2])
+            file.total = _whole(span[2])
         else:
             self._start_over()
-            length = headers.get("Content-Length", "")
-            file.total = int(length) if length.isdecimal() else None
+            file.total = _whole(headers.get("Content-Length", ""))
         return True
 
     def _receive(self, response: requests.Response) -> None:
-        file = self._file
+        file, pace = self._file, _Pace(self._policy, self._file.fetched)
+        looked = file.have
         with file.part.open("ab", buffering=0) as stream:
             # read1 gives what has come so far, so that a stall loses nothing.
             while block := response.raw.read1(CHUNK, decode_content=False):
                 if self._stop.is_set():
                     raise Stopped
+                self._require_end(file.have + len(block))
                 _write(stream, block)
                 self._md5.update(block)
                 file.have += len(block)
                 file.fetched += len(block)
+                pace.require(file.fetched)
+                if file.total is None and file.have - looked > UNKNOWN_STEP:
+                    looked = file.have
+                    self._need_space()
+
+    def _require_end(self, have: int) -> None:
+        """Go no further with a file that has become longer, or taken longer, than it may.
+
+        Raises:
+            GivenUp: it is too long for a file of no known length, or its time is over.
+            _TryAgain: it is longer than the server said.
+        """
+        file, policy = self._file, self._policy
+        if file.total is not None and have > file.total:
+            said = file.total
+            self._start_over()
+            raise _TryAgain(f"more came than the {said} bytes that the server said")
+        if file.total is None and have > policy.most_bytes:
+            raise GivenUp(
+                f"the server does not say how long it is, and {policy.most_bytes} bytes came "
+                "without an end"
+            )
+        seconds = time.monotonic() - self._started
+        if seconds >= policy.most_seconds:
+            raise GivenUp(f"not whole after {self._requests} requests in {seconds:.0f} s")
+
+
+class _Pace:
+    """Notices a connection that goes on and brings next to nothing."""
+
+    def __init__(self, policy: DownloadPolicy, fetched: int) -> None:
+        self._policy, self._fetched, self._since = policy, fetched, time.monotonic()
+
+    def require(self, fetched: int) -> None:
+        """Go on with a connection that brings enough.
+
+        Raises:
+            _TryAgain: it does not.
+        """
+        now, policy = time.monotonic(), self._policy
+        if now - self._since < policy.slow_seconds:
+            return
+        if fetched - self._fetched < policy.least_bytes:
+            raise _TryAgain(
+                f"the server brought {fetched - self._fetched} bytes in {now - self._since:.0f} s"
+            )
+        self._since, self._fetched = now, fetched
 
 
 def _write(stream: IO[bytes], block: bytes) -> None:
@@ -297,6 +354,11 @@ def _write(stream: IO[bytes], block: bytes) -> None:
     rest = memoryview(block)
     while rest:
         rest = rest[stream.write(rest) :]
+
+
+def _whole(text: str) -> int | None:
+    """A number of bytes; None where it is none, or longer than any disk."""
+    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
 
 
 def _retry_after(value: str) -> float:

@@ -16,6 +16,7 @@ HASTY = DownloadPolicy(
     longest_retry_after=0.05,
     connect_timeout=20,
     read_timeout=20,
+    head_seconds=20,
     most_requests=40,
     most_seconds=60,
     report_seconds=0.01,
