@@ -16,6 +16,7 @@ def range_of(voxels: np.ndarray, rule: Intensity) -> tuple[float, float]:
         return 0, np.iinfo(voxels.dtype).max
     if rule == "volume":
         return voxels.min().item(), voxels.max().item()
+    assert not isinstance(rule, str)  # the configuration allows no other of volumes
     return rule
 
 
