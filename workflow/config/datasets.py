@@ -114,27 +114,38 @@ Channel = Annotated[int, Field(ge=0, le=255)]
 Color = tuple[Channel, Channel, Channel]
 
 
+def _none_empty(suffixes: list[str]) -> list[str]:
+    if not all(suffixes):
+        raise ValueError("of several suffixes, none may be empty")
+    return suffixes
+
+
 class FolderLayout(Section):
     """Images and masks of one's own, as files in folders.
 
     Attributes:
         images: folder of images (PNG, JPEG, TIFF or BMP); a file's stem is the image's id.
+        image_suffix: what follows the id in an image's stem, such as `_training`; mostly nothing.
         masks: folder of masks with the same stems, or null where there are none.
-        mask_suffix: what follows the stem in a mask's name, such as `_segmentation`.
+        mask_suffix: what follows the stem in a mask's name, such as `_segmentation`; or several,
+            where an image may have several masks, which are joined.
         mask_values: the mask's value for each lesion, in their order; or instead of it one of
         mask_threshold: the least value of the one lesion, for soft masks and for JPEG, or
         mask_colors: the mask's colour [red, green, blue] for each lesion, in their order.
         mask_background: with `mask_colors`, the colour of what is no lesion.
         labels: CSV with column `id` and one column of 0 and 1 per label; null takes a label to be
             "the mask holds the lesion of this name".
+        label_column: column of that CSV with the one label of each image in words, in place of
+            columns of 0 and 1; each of its words is one of `labels`.
         group: column of that CSV that says which images belong together (a patient, a volume);
             null takes each image by itself.
         color: whether images have three channels or one.
     """
 
     images: str
+    image_suffix: str = ""
     masks: str | None
-    mask_suffix: str = ""
+    mask_suffix: str | Annotated[Names, AfterValidator(_none_empty)] = ""
     mask_values: Annotated[
         list[Annotated[int, Field(ge=1, le=65535)]], AfterValidator(distinct)
     ] = []
@@ -142,8 +153,14 @@ class FolderLayout(Section):
     mask_colors: Annotated[list[Color], AfterValidator(distinct)] = []
     mask_background: Color = (0, 0, 0)
     labels: str | None = None
+    label_column: str | None = None
     group: str | None = None
     color: bool
+
+    @property
+    def mask_suffixes(self) -> list[str]:
+        """What may follow the stem in a mask's name."""
+        return [self.mask_suffix] if isinstance(self.mask_suffix, str) else self.mask_suffix
 
     @model_validator(mode="after")
     def _masks_read_one_way(self) -> Self:

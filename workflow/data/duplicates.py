@@ -146,6 +146,7 @@ def listed_pairs(
     known: Mapping[frozenset[str], Kind | None],
     *,
     by_file: bool,
+    where: str | None,
 ) -> list[dict[str, Any]]:
     """All pairs of equal images: found by pixels, by their files' checksums, or known.
 
@@ -154,6 +155,7 @@ def listed_pairs(
         images: in the order of the table.
         found: by comparing pixels.
         known: from `read_known`; pairs of which an image is not there do not count.
+        where: the file of the known pairs, for messages.
         by_file: whether each image has a file of its own, whose checksum tells it from others.
 
     Raises:
@@ -171,7 +173,7 @@ def listed_pairs(
             a, b = sorted(position[name] for name in names)
             measured = pairs.get((a, b)) or Pair(a, b, "near", difference(images[a], images[b]))
             pairs[a, b] = Pair(a, b, kind or measured.kind, measured.difference)
-    _check_spelling({name for names in known for name in names}, position)
+    _check_spelling({name for names in known for name in names}, position, where)
     ids, splits = table["id"].tolist(), table["split"].tolist()
     return [
         {
@@ -187,15 +189,15 @@ def listed_pairs(
     ]
 
 
-def _check_spelling(names: Collection[str], ids: Collection[str]) -> None:
+def _check_spelling(names: Collection[str], ids: Collection[str], where: str | None) -> None:
     """A pair may name images that are not there, but not in another spelling of those that are."""
     by_key = {keys.loosely(image): image for image in ids}
     for name in sorted(names):
         other = by_key.get(keys.loosely(name))
         if other is not None and name not in ids:
             raise DataError(
-                f"duplicates: found {keys.shown(name)} in the list of pairs, and the data has "
-                f"{keys.shown(other)}, which is another spelling of it; use one spelling"
+                f"{where}: found {keys.shown(name)}, and the data has {keys.shown(other)}, which "
+                "is another spelling of it; use one spelling"
             )
 
 

@@ -64,7 +64,9 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
     say(f"{dataset}: what each split holds\n{_as_text(prevalence)}")
     images = [image for name in SPLITS for image in _images(config, dataset, name)]
     found = find_duplicates(images, table["group"].tolist())
-    duplicates = listed_pairs(table, images, found, known, by_file=not definition.volumes)
+    duplicates = listed_pairs(
+        table, images, found, known, by_file=not definition.volumes, where=known_file
+    )
     crossing = [entry for entry in duplicates if entry["split_a"] != entry["split_b"]]
     groups, leaks = _groups_apart(definition, table)
     facts = RawFacts.read(paths.raw_facts(config, dataset))

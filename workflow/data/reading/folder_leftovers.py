@@ -1,6 +1,6 @@
 """What lies in the folders of a user and is no image or mask of the data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow.base.errors import DataError
@@ -8,13 +8,14 @@ from workflow.config.datasets import FolderLayout
 from workflow.data.reading import keys
 from workflow.data.reading.leftovers import is_picture, reasons, refuse_pictures, unused
 
+JPEG = (".jpg", ".jpeg")
 NO_PICTURE = "no image by its name or beginning"
 
 
 def ignored_files(
     layout: FolderLayout,
     images: Mapping[str, Path],
-    masks: Mapping[str, Path],
+    masks: Mapping[str, Sequence[Path]],
     suffixes: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> list[str]:
     """Lines that name the files which are not used, with the reason.
@@ -22,13 +23,13 @@ def ignored_files(
     Args:
         layout: names the folders.
         images: id -> image.
-        masks: id -> mask.
+        masks: id -> its masks.
         suffixes: of images and of masks that are read.
 
     Raises:
         DataError: a picture lies there that belongs to nothing.
     """
-    used = {*images.values(), *masks.values()}
+    used = {*images.values(), *(file for files in masks.values() for file in files)}
     named = [Path(path) for path in (layout.images, layout.masks, layout.labels) if path]
     named = [path for path in named if path.exists()]
     folder, lines = Path(layout.images), []
@@ -43,8 +44,12 @@ def ignored_files(
         left = [file for file in left if file not in other]
         refuse_pictures("folder.masks", folder, left, _words(suffixes[1]))
         lines += reasons(folder, left, NO_PICTURE)
-        lines += reasons(folder, other, f"their stems do not end in {layout.mask_suffix}")
+        lines += reasons(folder, other, f"their stems do not end in {_endings(layout)}")
     return lines
+
+
+def _endings(layout: FolderLayout) -> str:
+    return " or ".join(map(repr, layout.mask_suffixes))
 
 
 def _words(suffixes: tuple[str, ...]) -> str:
@@ -56,7 +61,7 @@ def _other_pictures(
     folder: Path,
     left: list[Path],
     images: Mapping[str, Path],
-    masks: Mapping[str, Path],
+    masks: Mapping[str, Sequence[Path]],
     suffixes: tuple[str, ...],
 ) -> list[Path]:
     """Pictures beside the masks that are meant for something else: `a_superpixels.png`.
@@ -64,7 +69,7 @@ def _other_pictures(
     Raises:
         DataError: one of them seems to be a mask after all.
     """
-    if not layout.mask_suffix:
+    if "" in layout.mask_suffixes:
         return []
     other = [
         file
@@ -73,22 +78,23 @@ def _other_pictures(
     ]
     bare = [image for image in images if image not in masks]
     ids = {image.casefold(): image for image in images}
+    endings = [keys.tidy(suffix) for suffix in layout.mask_suffixes]
     for file in other:
         stem = keys.tidy(file.stem)
         image = _longest_prefix(stem, ids)
         if (image is None and bare) or image in bare:
             example = image or bare[0]
             raise DataError(
-                f"{file}: found a picture whose stem does not end in {layout.mask_suffix!r} "
+                f"{file}: found a picture whose stem does not end in {_endings(layout)} "
                 f"(folder.mask_suffix), and {images[example]} has no mask ({len(bare)} such "
-                f"images); rename it to {example}{layout.mask_suffix}{file.suffix} if it is its "
-                "mask, or move it out of the folder"
+                f"images); rename it to {example}{layout.mask_suffixes[0]}{file.suffix} if it is "
+                "its mask, or move it out of the folder"
             )
-        if image is not None and stem.startswith(f"{image}{keys.tidy(layout.mask_suffix)}"):
+        if image is not None and stem.startswith(tuple(f"{image}{x}" for x in endings)):
             raise DataError(
                 f"{file}: found what seems to be a further mask of {images[image]}, beside "
-                f"{masks[image].name}; an image has one mask. Join them, or move it out of the "
-                "folder"
+                f"{masks[image][0].name}; list its suffix in folder.mask_suffix too, or move it out"
+                " of the folder"
             )
     return other
 
@@ -97,3 +103,15 @@ def _longest_prefix(stem: str, ids: Mapping[str, str]) -> str | None:
     """The longest id with which a stem begins, capitals aside; `ids` are by their small letters."""
     folded = stem.casefold()
     return next((ids[folded[:n]] for n in range(len(folded), 0, -1) if folded[:n] in ids), None)
+
+
+def jpeg_hint(folder: Path, layout: FolderLayout) -> str:
+    """What to do where masks are JPEG."""
+    count = sum(file.suffix.lower() in JPEG for file in folder.iterdir())
+    if not count or layout.mask_threshold is not None:
+        return ""
+    return (
+        f"; found {count} JPEG files there, in which compression makes up values along edges: set "
+        "folder.mask_threshold (such as 128) in place of folder.mask_values to read them, or "
+        "store masks as PNG"
+    )

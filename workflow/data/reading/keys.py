@@ -18,6 +18,11 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
+def is_printable(name: str) -> bool:
+    """Whether a name can stand in a table and be told from others by eye."""
+    return bool(name) and name.isprintable() and name == name.strip() and not set("/\\") & set(name)
+
+
 def alike(name: str) -> str:
     """The same text for names that differ only in capitals, spaces, or forms of one letter."""
     folded = unicodedata.normalize("NFKC", name).casefold()

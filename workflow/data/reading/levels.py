@@ -52,6 +52,7 @@ def stored_pixels(path: Path, color: bool, *, by_type: bool) -> np.ndarray:
                 f"{path}: found colour of {bits} bits, of which 8 are read; expected 8, or grey. "
                 "Convert the file, or set datasets.*.intensity to type"
             )
+        image.info.pop("transparency", None)  # of what does not occur
         if image.mode in ("La", "RGBa"):
             image = image.convert(image.mode.upper())
         return np.asarray(image.convert("RGB" if color else "L"))

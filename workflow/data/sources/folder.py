@@ -18,7 +18,8 @@ from workflow.base.errors import DataError
 from workflow.config.datasets import Dataset, FolderLayout
 from workflow.config.model import Config
 from workflow.data.reading import keys
-from workflow.data.reading.folder_leftovers import ignored_files
+from workflow.data.reading.columns import Table, groups_of, labels_of
+from workflow.data.reading.folder_leftovers import JPEG, ignored_files, jpeg_hint
 from workflow.data.reading.levels import Span, grey_levels, span_of, stored_pixels
 from workflow.data.reading.masks import mask_classes
 from workflow.data.reading.pictures import PHOTOGRAPHS, opened
@@ -27,9 +28,6 @@ from workflow.data.sources.source import RawImage, Row
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 # No JPEG, unless a threshold is given: its compression makes up values along every edge.
 MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
-JPEG = (".jpg", ".jpeg")
-# pandas writes integers as 1.0 where a column has gaps.
-BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 def open_source(config: Config, dataset: str) -> "Folder":
@@ -72,14 +70,13 @@ class Folder:
         )
         if layout.labels is not None:
             path = Path(layout.labels)
-            table, blank = _table(
-                path, [*dataset.labels, *([layout.group] if layout.group else [])]
-            )
+            named = [layout.label_column] if layout.label_column else dataset.labels
+            table, blank = _table(path, [*named, *([layout.group] if layout.group else [])])
             self.ignored = [*self.ignored, *blank]
             _match(path, table, self._images)
-            self._labels = _labels(path, table, dataset.labels)
+            self._labels = labels_of(path, table, dataset.labels, layout.label_column)
             if layout.group is not None:
-                groups = _groups(path, table, layout.group)
+                groups = groups_of(path, table, layout.group)
             self.tables = (path,)
         else:
             self._check_every_mask()
@@ -108,22 +105,17 @@ class Folder:
         """
         for image in self._members[group]:
             pixels = self._pixels(self._images[image])
-            mask = self._mask(self._masks[image]) if image in self._masks else None
             height, width = pixels.shape[:2]
+            mask = self._mask(image, (height, width)) if image in self._masks else None
             yield RawImage(image, pixels, mask, (height, width))
 
     def _row(self, group: str, image: str) -> Row:
-        file, mask = self._images[image], self._masks.get(image)
+        file, masks = self._images[image], self._masks.get(image, ())
         with opened(file, PHOTOGRAPHS) as header:
             width, height = header.size
         pixels = dict.fromkeys(self._dataset.lesions, 0) if self._masks else {}
-        if mask is not None:
-            values = self._mask(mask)
-            if values.shape != (height, width):
-                raise DataError(
-                    f"{mask}: found {values.shape[1]} × {values.shape[0]} pixels, but {file} has "
-                    f"{width} × {height}; a mask must have the size of its image"
-                )
+        if masks:
+            values = self._mask(image, (height, width))
             for k, lesion in enumerate(self._dataset.lesions, start=1):
                 pixels[lesion] = int(np.count_nonzero(values == k))
         labels = self._labels.get(image) or {x: int(pixels[x] > 0) for x in self._dataset.labels}
@@ -133,14 +125,31 @@ class Folder:
             "part": "",
             "width": width,
             "height": height,
-            "has_mask": mask is not None,
-            "files": (file, mask) if mask is not None else (file,),
+            "has_mask": bool(masks),
+            "files": (file, *masks),
             **{f"label_{name}": value for name, value in labels.items()},
             **{f"pixels_{lesion}": count for lesion, count in pixels.items()},
         }
 
-    def _mask(self, path: Path) -> np.ndarray:
-        return mask_classes(path, self._layout, self._dataset.lesions)
+    def _mask(self, image: str, shape: tuple[int, int]) -> np.ndarray:
+        """The masks of an image as one, of the image's height and width."""
+        joined = np.zeros(shape, np.uint8)
+        for path in self._masks[image]:
+            mask = mask_classes(path, self._layout, self._dataset.lesions)
+            if mask.shape != shape:
+                raise DataError(
+                    f"{path}: found {mask.shape[1]} × {mask.shape[0]} pixels, but "
+                    f"{self._images[image]} has {shape[1]} × {shape[0]}; a mask must have the size "
+                    "of its image"
+                )
+            both = (mask > 0) & (joined > 0) & (mask != joined)
+            if both.any():
+                raise DataError(
+                    f"{path}: found {np.count_nonzero(both)} pixels of a lesion that are another "
+                    "one in a further mask of the image; draw each pixel as one lesion"
+                )
+            np.copyto(joined, mask, where=mask > 0)
+        return joined
 
     def _pixels(self, path: Path) -> np.ndarray:
         """An image for resizing, its range brought to 0..255 as the configuration says."""
@@ -173,7 +182,7 @@ class Folder:
 
 def _images(layout: FolderLayout) -> dict[str, Path]:
     """id -> file, in the order of the ids."""
-    folder, found = Path(layout.images), {}
+    folder, found, suffix = Path(layout.images), {}, keys.tidy(layout.image_suffix)
     # Masks that lie among the images are told from them by their suffix.
     shared = layout.masks is not None and _same(folder, Path(layout.masks))
     if shared and not layout.mask_suffix:
@@ -182,14 +191,17 @@ def _images(layout: FolderLayout) -> dict[str, Path]:
             "which files are masks; set it, or keep masks in a folder of their own"
         )
     for file in _files(folder, "folder.images", IMAGES):
-        if shared and file.stem.endswith(layout.mask_suffix):
+        if shared and file.stem.endswith((*layout.mask_suffixes,)):
             continue
-        if not _printable(file.stem):
+        if not keys.is_printable(file.stem):
             raise DataError(
                 f"{folder}: file name {file.name!a} cannot be an id; rename it with printable "
                 "characters, no backslash, and no space at either end"
             )
-        image = keys.tidy(file.stem)
+        stem = keys.tidy(file.stem)
+        if not stem.endswith(suffix):
+            continue
+        image = stem.removesuffix(suffix)
         if image in found:
             raise DataError(
                 f"{file}: {found[image].name} has the same stem, which is the image's id; "
@@ -199,7 +211,7 @@ def _images(layout: FolderLayout) -> dict[str, Path]:
     if not found:
         raise DataError(
             f"{folder}: found no images (folder.images); expected files {', '.join(IMAGES)} in the "
-            "folder itself, not in folders below it"
+            f"folder itself, not in folders below it{_suffix_hint(suffix)}"
         )
     twice = keys.look_alike(found)
     if twice:
@@ -210,53 +222,47 @@ def _images(layout: FolderLayout) -> dict[str, Path]:
     return found
 
 
+def _suffix_hint(suffix: str) -> str:
+    return f", whose stems end in {suffix!r} (folder.image_suffix)" if suffix else ""
+
+
 def _mask_suffixes(layout: FolderLayout) -> tuple[str, ...]:
     return (*MASKS, *(JPEG if layout.mask_threshold is not None else ()))
 
 
-def _masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, Path]:
-    """Image id -> its mask, of the images that have one."""
-    folder, found, orphans = Path(str(layout.masks)), {}, []
-    suffix = keys.tidy(layout.mask_suffix)
+def _masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, tuple[Path, ...]]:
+    """Image id -> its masks, of the images that have one; one for each suffix at most."""
+    folder, orphans = Path(str(layout.masks)), []
+    found: dict[str, dict[str, Path]] = {}
+    suffixes = sorted(map(keys.tidy, layout.mask_suffixes), key=len, reverse=True)
     for file in _files(folder, "folder.masks", _mask_suffixes(layout)):
         stem = keys.tidy(file.stem)
-        if not stem.endswith(suffix):
+        suffix = next((x for x in suffixes if stem.endswith(x)), None)
+        if suffix is None:
             continue
         image = stem.removesuffix(suffix)
-        if image in found:
-            raise DataError(
-                f"{file}: {found[image].name} is a mask of the same image; remove one of them"
-            )
+        other = found.get(image, {}).get(suffix)
+        if other is not None:
+            raise DataError(f"{file}: {other.name} is a mask of the same image; remove one of them")
         if image in images:
-            found[image] = file
+            found.setdefault(image, {})[suffix] = file
         else:
-            orphans.append(file)
+            orphans.append((image, file))
     example = _mask_name(layout, next(iter(images)))
     if not found:
         raise DataError(
             f"{folder}: found no mask of any image (folder.masks); the first would be {example} "
             f"(or {', '.join(MASKS[1:])}). Correct folder.masks or folder.mask_suffix"
-            f"{_jpeg_hint(folder, layout)}"
+            f"{jpeg_hint(folder, layout)}"
         )
     if orphans:
-        near = keys.nearest(keys.tidy(orphans[0].stem).removesuffix(suffix), images)
+        image, file = orphans[0]
         raise DataError(
-            f"{orphans[0]}: no image has this mask ({len(orphans)} such masks); masks are called "
-            f"as {example}. Rename or remove it, or correct folder.mask_suffix{near}"
+            f"{file}: no image has this mask ({len(orphans)} such masks); masks are called "
+            f"as {example}. Rename or remove it, or correct folder.mask_suffix"
+            f"{keys.nearest(image, images)}"
         )
-    return found
-
-
-def _jpeg_hint(folder: Path, layout: FolderLayout) -> str:
-    """What to do where masks are JPEG."""
-    count = sum(file.suffix.lower() in JPEG for file in folder.iterdir())
-    if not count or layout.mask_threshold is not None:
-        return ""
-    return (
-        f"; found {count} JPEG files there, in which compression makes up values along edges: set "
-        "folder.mask_threshold (such as 128) in place of folder.mask_values to read them, or "
-        "store masks as PNG"
-    )
+    return {image: tuple(masks.values()) for image, masks in found.items()}
 
 
 def _files(folder: Path, key: str, suffixes: tuple[str, ...]) -> list[Path]:
@@ -279,22 +285,13 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _mask_name(layout: FolderLayout, image: str) -> str:
-    return f"{Path(str(layout.masks)) / (image + layout.mask_suffix)}{MASKS[0]}"
+    return f"{Path(str(layout.masks)) / (image + layout.mask_suffixes[0])}{MASKS[0]}"
 
 
-def _printable(name: str) -> bool:
-    """Whether a name can stand in a table and be told from others by eye."""
-    return bool(name) and name.isprintable() and name == name.strip() and not set("/\\") & set(name)
-
-
-# Image id -> column -> text.
-_Table = dict[str, dict[str, str]]
-
-
-def _table(path: Path, columns: list[str]) -> tuple[_Table, list[str]]:
+def _table(path: Path, columns: list[str]) -> tuple[Table, list[str]]:
     """The CSV of labels, with at least some columns; and a line that names its blank rows."""
     advice = "save it as a table with commas in UTF-8, with a row of column names first"
-    table: _Table = {}
+    table: Table = {}
     blank: list[str] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -341,7 +338,7 @@ def _is_blank(row: dict[Any, Any]) -> bool:
     return not any(cell and cell.strip() for cell in cells)
 
 
-def _match(path: Path, table: _Table, images: dict[str, Path]) -> None:
+def _match(path: Path, table: Table, images: dict[str, Path]) -> None:
     """Each image needs its row, and each row its image."""
     unlisted = [image for image in images if image not in table]
     if unlisted:
@@ -356,34 +353,3 @@ def _match(path: Path, table: _Table, images: dict[str, Path]) -> None:
             f"{path}: id {absent[0]!r} has no image in folder.images ({len(absent)} such rows); "
             f"add the image, or delete the row{keys.nearest(absent[0], images)}"
         )
-
-
-def _labels(path: Path, table: _Table, labels: list[str]) -> dict[str, dict[str, int]]:
-    """id -> label -> 0 or 1."""
-    for image, row in table.items():
-        for label in labels:
-            if row[label] not in BINARY:
-                raise DataError(
-                    f"{path}: {image}: found {row[label]!r} in column {label!r}; allowed: 0 and 1"
-                )
-    return {image: {name: BINARY[row[name]] for name in labels} for image, row in table.items()}
-
-
-def _groups(path: Path, table: _Table, column: str) -> dict[str, str]:
-    """id -> group."""
-    for image, row in table.items():
-        if not _printable(row[column]):
-            raise DataError(
-                f"{path}: {image}: found {row[column]!r} in column {column!r} (folder.group); "
-                "expected a name in printable characters, no slashes, no space at either end"
-            )
-    groups = {image: keys.tidy(row[column]) for image, row in table.items()}
-    twice = keys.spelled_twice(groups.values())
-    if twice:
-        firsts = [next(image for image in groups if groups[image] == name) for name in twice]
-        raise DataError(
-            f"{path}: found {keys.side_by_side(twice)} in column {column!r} (folder.group; such as "
-            f"rows {' and '.join(firsts)}), which are spellings of one name, so that its images "
-            "could lie on two sides of a split; use one spelling"
-        )
-    return groups
