@@ -42,7 +42,8 @@ def ignored_files(
         left = unused(folder, used, [path for path in named if not path.samefile(folder)])
         other = _other_pictures(layout, folder, left, images, masks, suffixes[1])
         left = [file for file in left if file not in other]
-        refuse_pictures("folder.masks", folder, left, _words(suffixes[1]))
+        also = "" if layout.mask_threshold is not None else ", or folder.mask_threshold for JPEG"
+        refuse_pictures("folder.masks", folder, left, f"{_words(suffixes[1])}{also}")
         lines += reasons(folder, left, NO_PICTURE)
         lines += reasons(folder, other, f"their stems do not end in {_endings(layout)}")
     return lines
