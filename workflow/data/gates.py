@@ -325,6 +325,9 @@ def _masks_valid(
         gate.failures.append(f"has_mask does not fit the mask of {_named(wrong)}; prepare it again")
     masked = table[~table["blank"]]
     gate.detail = f"{len(masked)} of {len(table)} images have a mask"
+    bare = table["id"][table["blank"] & (table["split"] == "test")].tolist()
+    if bare:
+        gate.detail += f", WARNING: {len(bare)} test images have none: {_named(bare)}"
     if set(definition.labels) & set(definition.lesions):
         return gate, None
     pixels = masked[[f"pixels_{lesion}" for lesion in definition.lesions]]

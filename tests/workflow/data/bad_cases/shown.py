@@ -302,6 +302,7 @@ RANGES = Group(
     SETTINGS,
     [
         _range("images of 16 bits hold 12", _noise(0, 4096)),
+        _range("images of 16 bits hold 13", _noise(0, 8192)),
         _range("images of 16 bits hold 10", _noise(0, 1024)),
         _range("images of 16 bits hold 8", _noise(0, 256)),
         _range("images of 16 bits lie around 32768", _noise(32768 - 1000, 32768 + 1000)),
