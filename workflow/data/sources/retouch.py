@@ -152,6 +152,8 @@ class Retouch:
             return 0, np.iinfo(scans.dtype).max
         if self._dataset.intensity == "volume":
             return int(scans.min()), int(scans.max())
+        # The configuration allows no other word for volumes.
+        assert not isinstance(self._dataset.intensity, str)
         return self._dataset.intensity
 
     def _compare(
