@@ -35,6 +35,7 @@ COMMANDS = {
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
+    "verify": Command("is each file still what was written?", "workflow.commands.verify"),
     "learned": Command("what each method learnt, beside its controls", "workflow.commands.learned"),
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow.base.digests import read_recorded_json, reading, recorded
 from workflow.base.errors import DataError
-from workflow.base.files import read_json, replacing
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
@@ -26,7 +26,7 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
     """
     source = open_source(config, dataset)
     raw = config.raw_source(dataset)
-    listed = read_json(paths.listing(config, raw))["files"]
+    listed = read_recorded_json(paths.listing(config, raw))["files"]
     names = {
         file: name_of(label, root, file)
         for label, root in raw_roots(config, raw).items()
@@ -62,9 +62,10 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
 def read_inventory(folder: Path) -> pd.DataFrame:
     """The inventory that lies in a folder, with ids and groups as text, also one called `NA`."""
     text = {"id": str, "group": str, "part": str, "sha256": str}
-    return pd.read_csv(folder / "inventory.csv", dtype=text, keep_default_na=False)
+    with reading(folder / "inventory.csv") as file:
+        return pd.read_csv(file, dtype=text, keep_default_na=False)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
+    with recorded(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")

@@ -9,7 +9,7 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 from workflow.base.errors import ConfigError
-from workflow.base.files import write_json
+from workflow.base.digests import record_json
 from workflow.config import paths
 from workflow.config.load import load_raw, resolve
 from workflow.running import fingerprint, inputs, launch, locks
@@ -89,7 +89,10 @@ onstart:
     if SITE is not None:
         check_cluster(CONFIG, workflow, SITE)
     locks.record_owner()
-    write_json(CONFIG_FILE, RAW)
+    try:
+        record_json(Path(CONFIG_FILE), RAW)
+    except OSError as error:
+        raise WorkflowError(f"{CONFIG_FILE}: cannot be written ({error}).") from None
     if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
         launch.start_server()
     if DISPLAY:

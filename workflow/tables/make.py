@@ -7,6 +7,7 @@ Imports neither torch nor matplotlib: there are many tables, and each is a job.
 import sys
 from pathlib import Path
 
+from workflow.base.digests import recorded
 from workflow.base.errors import ConfigError
 from workflow.config import paths
 from workflow.config.cells import dataset_rows, table_runs
@@ -41,7 +42,8 @@ def make_table(config: Config, key: str, results: Results | None = None) -> None
         raise ConfigError(f"tables: {unknown(key, config.tables)}")
     table = load_table(config, key, results)
     for suffix in paths.TABLE_FORMATS:
-        save(table, paths.table(config, key, suffix))
+        with recorded(paths.table(config, key, suffix)) as temporary:
+            save(table, temporary)
 
 
 def load_table(config: Config, key: str, results: Results | None = None) -> ReportTable:
