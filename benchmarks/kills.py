@@ -194,9 +194,20 @@ def _served(folder: Path) -> Iterator[str]:
     write_isic2017(files, **IMAGES, seed=1)
     sums = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in files.iterdir()}
     record = folder / "record.yaml"
-    record.write_text(yaml.safe_dump({"files": sums}))
+    parts = {"train": "Training", "val": "Validation", "test": "Test_v2"}
+    counts = {split: _counted(files, part) for split, part in parts.items()}
+    record.write_text(yaml.safe_dump({"files": sums, "counts": counts}))
     with serving(files) as address:
         yield f"data={{origin: local, isic2017_url: '{address}', isic2017_record: {record}}}"
+
+
+def _counted(files: Path, part: str) -> dict[str, int]:
+    """What a record says of a split: its images, masks and diagnoses."""
+    rows = read_csv(files / f"ISIC-2017_{part}_Part3_GroundTruth.csv")
+    names = ("melanoma", "seborrheic_keratosis")
+    found = {name: sum(float(row[name]) > 0 for row in rows) for name in names}
+    images = len(rows)
+    return {"images": images, "masks": images, **found, "nevus": images - sum(found.values())}
 
 
 def _drill(
@@ -206,6 +217,8 @@ def _drill(
     began = time.monotonic()
     whole = KilledRun(copy_tree(scratch / "undisturbed"), command)
     whole.finish()
+    if whole.refused:
+        sys.exit(f"error: the undisturbed run did not end well: {whole.refused[0]}")
     seconds = _seconds(whole)
     killed = KilledRun(copy_tree(scratch / "killed"), command)
     for step in steps:

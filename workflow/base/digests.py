@@ -79,7 +79,7 @@ def recorded_digests(path: Path) -> dict[Path, str]:
     of_folder = path.is_dir() or any(name.startswith(f"{path.name}/") for _, _, name in lines)
     if not of_folder:
         return {path: lines[0][0] if len(lines) == 1 and lines[0][2] == path.name else ""}
-    return {path.with_name(name): digest for digest, _, name in lines}
+    return {path.parent / name: digest for digest, _, name in lines}
 
 
 def recorded_digest(path: Path) -> str:
