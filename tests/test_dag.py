@@ -37,14 +37,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tables(folder: Path) -> dict[str, str]:
     """name -> SHA-256 of every table, in every format."""
-    found = sorted((folder / "results" / "smoke" / "tables").iterdir())
+    found = sorted((folder / "results" / "smoke" / "tables").glob("[!.]*"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
 
 
 def test_the_small_run_makes_tables_figures_and_report(finished: Path) -> None:
     results = finished / "results" / "smoke"
     assert {name.split(".")[0] for name in tables(finished)} == {f"table_{k}" for k in TABLES}
-    assert {f.name for f in (results / "figures").iterdir()} == {
+    assert {f.name for f in (results / "figures").glob("[!.]*")} == {
         "figure_5.pdf", "figure_5.png", "figure_7.pdf", "figure_7.png",
     }  # fmt: skip
     made = {f.stem for f in (results / "plots").glob("*.pdf")}

@@ -108,6 +108,11 @@ def cut(path: str, length: int) -> Action:
     return lambda: holds(path, Path(path).read_bytes()[:length])()
 
 
+def unrecorded(path: str) -> Action:
+    """Nothing was recorded of a file, as of those of an earlier version, when it was written."""
+    return lambda: digest_file(Path(path)).unlink()
+
+
 def edited(path: str, old: str | bytes, new: str | bytes) -> Action:
     """The one occurrence of something in a file is something else."""
     before, after = (x.encode() if isinstance(x, str) else x for x in (old, new))
