@@ -15,6 +15,9 @@ from torch import Tensor
 
 from workflow.base.digests import damaged, reading, recorded
 
+# What the library says where a disk is full, before and after its version 0.6.
+FULL = ("os error 28", "code: 28", "StorageFull", "No space left")
+
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
@@ -30,7 +33,7 @@ def write_tensors(
         try:
             save_file(dict(tensors), temporary, metadata=metadata)
         except SafetensorError as error:
-            full = "os error 28" in str(error)
+            full = any(word in str(error) for word in FULL)
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path)) from error
         temporary.chmod(mode)
         with temporary.open("rb") as stream:

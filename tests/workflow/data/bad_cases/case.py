@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from workflow.base.digests import digest_file
+
 Action = Callable[[], None]
 
 
