@@ -60,6 +60,8 @@ STEPS = {
     "report": "report.log",
 }
 PHANTOM, SHORT = ("start", "phantom"), ("download", "prepare", "train", "evaluate", "report")
+OF_DATA = ("phantom", "download", "raw", "inventory", "split", "prepare", "gates")
+TRAINING = ("superpixels", "pretrain", "train", "evaluate", "report")
 WAYS = ("all processes", "Snakemake alone", "one child")
 # What differs from time to time in records, and tables and figures of such numbers.
 TIMES = {
@@ -139,7 +141,7 @@ class KilledRun:
         if process.poll() is not None:
             self.ended(process.returncode)
             return False
-        struck = self._now(began)
+        struck = self._now(step, began)
         _kill(process.pid, way, chance)
         try:
             process.wait(SECONDS_TO_END)
@@ -150,14 +152,23 @@ class KilledRun:
         return True
 
     def _reached(self, step: str, began: float) -> bool:
-        """Whether a step or a later one has begun in this call."""
-        names = list(STEPS)
-        return any(self.log_time(name) > began for name in names[names.index(step) :])
+        """Whether a step has begun in this call, or one that rests on it, as it is done."""
+        return any(self.log_time(name) > began for name in (step, *_resting_on(step)))
 
-    def _now(self, began: float) -> str:
-        """The step that began last in this call."""
+    def _now(self, step: str, began: float) -> str:
+        """The step that is struck: the one that is meant, or else the one that began last."""
         last = max(STEPS, key=self.log_time)
-        return last if self.log_time(last) > began else "start"
+        struck = step if STEPS[step] and self.log_time(step) > began else last
+        return struck if self.log_time(struck) > began else "start"
+
+
+def _resting_on(step: str) -> tuple[str, ...]:
+    """The steps that begin after another has ended."""
+    names = list(STEPS)
+    after = tuple(names[names.index(step) + 1 :])
+    if step in OF_DATA:
+        return after
+    return tuple(name for name in after if name in TRAINING) if step in TRAINING else ("report",)
 
 
 def main() -> int:

@@ -165,12 +165,12 @@ def _near(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     shadows that are near each other without looking at the others.
     """
     # Its part of scipy would cost every import of this module a fifth of a second.
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     side = SMALL // _BLOCKS
     blocks = rows.reshape(-1, _BLOCKS, side, _BLOCKS, side).astype(np.float64)
     shadows = blocks.mean(axis=(2, 4)).reshape(len(rows), -1) * side  # along unit vectors
-    tree, reach = cKDTree(shadows), CLOSE * SMALL * (1 + 1e-6)
+    tree, reach = KDTree(shadows), CLOSE * SMALL * (1 + 1e-6)
     for start in range(0, len(rows), _ROWS):
         found = tree.query_ball_point(shadows[start : start + _ROWS], reach, return_sorted=True)
         a = np.repeat(np.arange(start, start + len(found)), [len(near) for near in found])

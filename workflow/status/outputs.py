@@ -136,4 +136,4 @@ def _raw(config: Config) -> dict[Path, str]:
 
 
 def _files(folder: Path) -> Iterable[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
+    return sorted(f for f in folder.rglob("[!.]*") if f.is_file())
