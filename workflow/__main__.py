@@ -42,6 +42,7 @@ COMMANDS = {
         "a trained network as one file, with a card", "workflow.commands.using.export"
     ),
     "compare": Command("two presets or versions side by side", "workflow.commands.using.compare"),
+    "verify": Command("is each file still what was written?", "workflow.commands.verify"),
     "learned": Command("what each method learnt, beside its controls", "workflow.commands.learned"),
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),

@@ -17,6 +17,7 @@ from workflow.base.source_tree import PACKAGES, SourceTree, room_of
 ROOT = Path(__file__).parents[2]
 # What the Snakefile imports: it has to load at once, so nothing heavy may be behind it.
 DAG = (
+    "workflow.base.digests",
     "workflow.base.errors",
     "workflow.base.files",
     "workflow.base.wording",
@@ -35,6 +36,7 @@ DAG = (
     "workflow.running.locks",
     "workflow.running.packs",
     "workflow.running.raw_files",
+    "workflow.status.outputs",
     "workflow.status.progress",
     "workflow.status.terminal",
 )

@@ -6,8 +6,7 @@ All that is wrong is told at once. What passes is written to `gates.json`, with 
 every class and the test images that also occur in training or validation.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.base.digests import reading, record_json
 from workflow.base.errors import DataError
-from workflow.base.files import write_json
 from workflow.config import cells, paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
-from workflow.data.arrays import NO_MASK, Arrays, load_arrays
-from workflow.data.duplicates import Duplicates, find_duplicates, listed_pairs, read_known
+from workflow.data.arrays import NO_MASK, load_arrays
+from workflow.data.duplicates import (
+    Duplicates,
+    find_duplicates,
+    listed_pairs,
+    read_known,
+)
 from workflow.data.plausible import RawFacts, cause_of_empty, told_levels, told_lost
 from workflow.data.split import SPLITS
 
@@ -101,7 +105,7 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
             {"name": gate.name, "passed": True, "detail": gate.detail} for gate in (whole, *gates)
         ],
     }
-    write_json(paths.gates(config, dataset), report)
+    record_json(paths.gates(config, dataset), report)
 
 
 def _conclude(dataset: str, gates: list[Gate], say: Callable[[str], None]) -> None:
@@ -114,31 +118,13 @@ def _conclude(dataset: str, gates: list[Gate], say: Callable[[str], None]) -> No
 
 
 def _read_index(config: Config, dataset: str, split: str) -> pd.DataFrame:
-    folder = paths.prepared(config, dataset)
-    with _readable(folder, f"{split}/index.parquet"):
-        return pd.read_parquet(folder / split / "index.parquet")
-
-
-def _arrays(config: Config, dataset: str, split: str) -> Arrays:
-    with _readable(paths.prepared(config, dataset), f"{split}/*.npy"):
-        return load_arrays(config, dataset, split)
-
-
-@contextmanager
-def _readable(folder: Path, files: str) -> Iterator[None]:
-    """Say what is to be done where prepared files are missing or damaged."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder}/{files}: missing or damaged ({error}); delete {folder}, so that it is "
-            "prepared again"
-        ) from error
+    with reading(paths.prepared(config, dataset) / split / "index.parquet") as file:
+        return pd.read_parquet(file)
 
 
 def _images(config: Config, dataset: str, split: str) -> np.ndarray:
     """The images of a split, still on disk; plain, because a memmap's rows are slow to make."""
-    return np.asarray(_arrays(config, dataset, split).images)
+    return np.asarray(load_arrays(config, dataset, split).images)
 
 
 def _whole(config: Config, dataset: str, parts: dict[str, pd.DataFrame]) -> Gate:
@@ -146,7 +132,7 @@ def _whole(config: Config, dataset: str, parts: dict[str, pd.DataFrame]) -> Gate
     gate, definition = Gate("arrays and index"), config.datasets[dataset]
     square = (definition.image_size, definition.image_size)
     for name, index in parts.items():
-        arrays, count = _arrays(config, dataset, name), len(index)
+        arrays, count = load_arrays(config, dataset, name), len(index)
         labels = index[[f"label_{label}" for label in definition.labels]].to_numpy()
         for file, array, shape in (
             ("images", arrays.images, (count, *square, *([3] if definition.color else []))),
@@ -182,7 +168,7 @@ def _read_masks(config: Config, dataset: str) -> pd.DataFrame:
     """
     lesions, rows = config.datasets[dataset].lesions, []
     for split in SPLITS:
-        for mask in np.asarray(_arrays(config, dataset, split).masks):
+        for mask in np.asarray(load_arrays(config, dataset, split).masks):
             counts = np.bincount(mask.ravel(), minlength=NO_MASK + 1)
             beyond = np.flatnonzero(counts[len(lesions) + 1 :]) + len(lesions) + 1
             blank = counts[NO_MASK] == mask.size

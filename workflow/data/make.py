@@ -14,7 +14,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from workflow.base.files import replacing, to_cell, write_text
+from workflow.base.digests import record_text, recorded
+from workflow.base.files import to_cell
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
@@ -39,7 +40,7 @@ def download(config: Config, name: str) -> None:
     sums = recorded_sums(config, name)
     fetch(sums, config.address(name), paths.raw_dir(config, name), source=name)
     lines = [f"{digest}  {file}\n" for file, digest in sums.items()]
-    write_text(paths.downloaded(config, name), "".join(lines))
+    record_text(paths.downloaded(config, name), "".join(lines))
 
 
 def raw(config: Config, name: str) -> None:
@@ -59,7 +60,7 @@ def inventory(config: Config, name: str) -> None:
 def split(config: Config, name: str) -> None:
     """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
-    with replacing(folder / "split.csv") as temporary:
+    with recorded(folder / "split.csv") as temporary:
         table = make_split(config, name, read_inventory(folder))
         table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
 

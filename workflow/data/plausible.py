@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow.base.files import read_json
+from workflow.base.digests import read_recorded_json
 
 # An image of fewer grey levels that lie closer together than this is nearly flat: of 16-bit files
 # that use 13 bits or less, or of a range that is not that of the images.
@@ -41,7 +41,7 @@ class RawFacts:
         """Of a prepared data set; nothing is known where the file is not there."""
         if not file.is_file():
             return cls()
-        found = read_json(file)
+        found = read_recorded_json(file)
         return cls(True, found["ignored"], found["lost_in_resizing"])
 
 

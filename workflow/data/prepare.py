@@ -7,6 +7,7 @@ lost. Groups are read by several threads; memory holds a few groups at a time, n
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,8 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.base.digests import (
+    intact,
+    reading,
+    record_json,
+    record_text,
+    recorded,
+    recorded_digest,
+)
 from workflow.base.errors import DataError
-from workflow.base.files import from_cell, replacing, sha256, write_json, write_text
+from workflow.base.files import from_cell, sha256
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.datasets import Dataset
@@ -39,7 +48,8 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
         DataError: as the source does, or the raw data lacks an image of the inventory.
     """
     folder = paths.prepared(config, dataset)
-    split = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False).map(from_cell)
+    with reading(folder / "split.csv") as file:
+        split = pd.read_csv(file, dtype=str, keep_default_na=False).map(from_cell)
     table = read_inventory(folder).merge(split, on="id", validate="one_to_one")
     files: dict[str, str] = {}
     with ExitStack() as stack:
@@ -53,11 +63,11 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
             _write_labels(stack, folder / name, config.datasets[dataset].labels, rows[name])
     for name in SPLITS:
         for file in FILES:
-            files[f"{name}/{file}"] = sha256(folder / name / file)
-    write_json(paths.raw_facts(config, dataset), found)
+            files[f"{name}/{file}"] = recorded_digest(folder / name / file)
+    record_json(paths.raw_facts(config, dataset), found)
     manifest = _manifest(config, dataset, table, files)
-    write_json(folder / "manifest.json", manifest)
-    write_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
+    record_json(folder / "manifest.json", manifest)
+    record_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
 
 
 def _open_arrays(
@@ -70,12 +80,18 @@ def _open_arrays(
         "masks": (count, size, size),
     }
     images, masks = (
-        np.lib.format.open_memmap(
-            stack.enter_context(replacing(folder / f"{name}.npy")), "w+", np.uint8, shape
-        )
+        _new_array(stack.enter_context(recorded(folder / f"{name}.npy")), shape)
         for name, shape in shapes.items()
     )
     return images, masks
+
+
+def _new_array(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A memory-mapped uint8 array whose place on the disk is taken: else a full disk is a crash."""
+    array = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    with file.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+    return array
 
 
 def _fill(
@@ -146,10 +162,8 @@ def _write_labels(stack: ExitStack, folder: Path, labels: list[str], rows: pd.Da
     index[columns] = index[columns].astype("int8")
     index["score_segmentation"] = rows["has_mask"] & (rows["tasks"] != "classification")
     index["score_classification"] = rows["tasks"] != "segmentation"
-    np.save(
-        stack.enter_context(replacing(folder / "labels.npy")), index[columns].to_numpy(np.uint8)
-    )
-    index.to_parquet(stack.enter_context(replacing(folder / "index.parquet")), index=False)
+    np.save(stack.enter_context(recorded(folder / "labels.npy")), index[columns].to_numpy(np.uint8))
+    index.to_parquet(stack.enter_context(recorded(folder / "index.parquet")), index=False)
 
 
 def _manifest(
@@ -184,7 +198,7 @@ def _manifest(
             "slice_step": definition.slice_step,
             "intensity": definition.intensity,
         },
-        "inputs": {"list": inputs.name, "sha256": sha256(inputs)},
+        "inputs": {"list": inputs.name, "sha256": sha256(intact(inputs))},
         "code": fingerprint.code_hash("workflow.data.prepare"),
     }
 

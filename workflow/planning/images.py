@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import ConfigError
-from workflow.base.files import read_csv, read_json, read_yaml
+from workflow.base.files import read_csv, read_yaml
 from workflow.config import paths
 from workflow.config.datasets import Dataset, kfold_of
 from workflow.config.model import Config
@@ -39,7 +40,7 @@ def images_of(config: Config, dataset: str) -> ImageCounts:
     """
     manifest = paths.prepared(config, dataset) / "manifest.json"
     if manifest.is_file():
-        splits = read_json(manifest)["splits"]
+        splits = read_recorded_json(manifest)["splits"]
         return _images({name: split["images"] for name, split in splits.items()}, "prepared")
     definition = config.datasets[dataset]
     if definition.public:

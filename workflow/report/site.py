@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workflow.base.digests import record_folder
 from workflow.base.folders import replacing_folder
 from workflow.base.wording import table_name
 from workflow.config import paths
@@ -66,6 +67,7 @@ def build_report(config: Config, results: Results) -> None:
         pages = Pages(folder, paths.report_store(config))
         ReportSite(content, pages).write()
         pages.close()
+    record_folder(paths.report(config))
 
 
 class ReportSite:

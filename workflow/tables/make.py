@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from workflow.base.digests import recorded
 from workflow.base.errors import ConfigError
 from workflow.config import paths
 from workflow.config.cells import dataset_rows, table_runs
@@ -43,7 +44,8 @@ def make_table(config: Config, key: str, results: Results | None = None) -> None
         raise ConfigError(f"tables: {unknown(key, config.tables)}")
     table = load_table(config, key, results)
     for suffix in paths.TABLE_FORMATS:
-        save(table, paths.table(config, key, suffix))
+        with recorded(paths.table(config, key, suffix)) as temporary:
+            save(table, temporary)
 
 
 def load_table(config: Config, key: str, results: Results | None = None) -> ReportTable:

@@ -327,4 +327,5 @@ class TestFiles:
         monkeypatch.chdir(tmp_path)
         write_verdicts(CONFIG, golden)
         assert {file.name for file in folder.iterdir()} == set(files(CONFIG, golden))
-        assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []
+        hidden = [p.name for p in folder.parent.iterdir() if p.name.startswith(".")]
+        assert hidden == [".verdicts.sha256"]

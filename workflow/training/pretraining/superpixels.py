@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow.base.digests import reading, recorded
 from workflow.base.errors import ConfigError
-from workflow.base.files import replacing
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sections import Pretraining
@@ -69,14 +69,14 @@ def write_superpixels(config: Config, dataset: str, method: str, count: str) -> 
     compactness = pretraining_of(config, method).compactness
     images = training_images(config, dataset, method)
     maps = np.stack([cut(image, int(count), compactness) for image in images])
-    with replacing(paths.superpixels(config, dataset, method, count)) as temporary:
+    with recorded(paths.superpixels(config, dataset, method, count)) as temporary:
         np.savez_compressed(temporary, labels=maps)
 
 
 def load_superpixels(config: Config, dataset: str, method: str, count: int) -> np.ndarray:
     """The label maps uint16 `[N, H, W]` of `training_images`."""
-    with np.load(paths.superpixels(config, dataset, method, count)) as file:
-        return file["labels"]
+    with reading(paths.superpixels(config, dataset, method, count)) as file, np.load(file) as saved:
+        return saved["labels"]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.workflow.data.bad_cases.case import (
     emptied,
     holds,
     set_to,
+    unrecorded,
 )
 
 SPLIT, PAIRS = folder.SPLIT, "DATA/pairs.csv"
@@ -135,24 +136,33 @@ GATES = Group(
         Case(
             "a prepared mask holds a value beyond the lesions",
             "mine: masks hold classes: found a value above 2 in a (7)",
-            set_to(f"{PREPARED}/train/masks.npy", (0, 0, 0), 7),
+            each_of(
+                set_to(f"{PREPARED}/train/masks.npy", (0, 0, 0), 7),
+                unrecorded(f"{PREPARED}/train/masks.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared labels differ from their index",
             f"{PREPARED}/test/labels.npy: differs from index.parquet",
-            set_to(f"{PREPARED}/test/labels.npy", (0, 0), 1),
+            each_of(
+                set_to(f"{PREPARED}/test/labels.npy", (0, 0), 1),
+                unrecorded(f"{PREPARED}/test/labels.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared images are another split's",
             f"{PREPARED}/train/images.npy: found uint8 (1, 32, 32, 3), expected uint8 (4,",
-            copied(f"{PREPARED}/test/images.npy", f"{PREPARED}/train/images.npy"),
+            each_of(
+                copied(f"{PREPARED}/test/images.npy", f"{PREPARED}/train/images.npy"),
+                unrecorded(f"{PREPARED}/train/images.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared images end early",
-            f"{PREPARED}/train/*.npy: missing or damaged (",
+            f"{PREPARED}/train/images.npy: damaged (its content is not what was written",
             cut(f"{PREPARED}/train/images.npy", 5000),
             before="gates",
         ),
