@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import DataError
-from workflow.base.files import read_json
 from workflow.config.cells import Run
 from workflow.config.model import Config
 from workflow.metrics.saved import Counts, read_counts
@@ -75,7 +75,7 @@ class ComparedSide:
         for seed in self.runs.get(run, []):
             file = self.folder / "runs" / Path(*run) / f"seed{seed}" / "run.json"
             if file.is_file():
-                return read_json(file)
+                return read_recorded_json(file)
         return {}
 
     def title(self, run: Run) -> str:

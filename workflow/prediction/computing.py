@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from resformer.trained import TrainedFile
+from workflow.base.digests import intact
 from workflow.base.errors import DataError
 from workflow.data.images import DeviceImages
 from workflow.networks.device import autocast, on_device
@@ -211,7 +212,7 @@ def _network(member: EnsembleMember, device: torch.device) -> nn.Module:
     """
     try:
         network = member.about.build()
-        network.load_state_dict(load_file(member.weights))
+        network.load_state_dict(load_file(intact(member.weights)))
     except (RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(

@@ -11,8 +11,9 @@ from typing import Any
 from safetensors.torch import load_file
 
 from resformer.trained import save
+from workflow.base.digests import intact, read_recorded_json
 from workflow.base.errors import DataError
-from workflow.base.files import read_json, replacing, write_text
+from workflow.base.files import replacing, write_text
 from workflow.config import paths
 from workflow.config.notices import notices
 from workflow.config.sections import Evaluation
@@ -45,7 +46,7 @@ def export(run: TrainedRun, file: Path) -> list[Path]:
         DataError: the run cannot be used, or its network is outside of this project.
     """
     about = replace(about_run(run), card=_known(run))
-    weights = load_file(weights_of(run))
+    weights = load_file(intact(weights_of(run)))
     try:
         about.build().load_state_dict(weights)
     except (RuntimeError, ValueError) as error:
@@ -72,7 +73,7 @@ def _known(run: TrainedRun) -> dict[str, Any]:
         "notices": list(notices(config, [run.run])),
         "licence": (public.licence or public.how_to_get.partition(":")[0]) if public else "",
         "origin": "phantom" if config.demo else public.title if public else "a folder of images",
-        "data": read_json(manifest)["splits"] if manifest.is_file() else {},
+        "data": read_recorded_json(manifest)["splits"] if manifest.is_file() else {},
         "scores": _scores(run),
         "configuration": run.facts.get("configuration", {}),
         "provenance": {key: run.facts[key] for key in PROVENANCE if key in run.facts},
@@ -84,7 +85,7 @@ def _counted(run: TrainedRun) -> dict[int, Counts]:
     evaluation, dropped = run.config.evaluation, list[str]()
     if evaluation.drop_duplicates:
         gates = run.results / "data" / run.run.dataset / "gates.json"
-        dropped = read_json(gates)["dropped"]
+        dropped = read_recorded_json(gates)["dropped"]
     found = {}
     for seed in run.config.seeds:
         file = run._replace(seed=seed).counts

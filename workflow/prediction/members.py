@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from resformer.trained import Preparation, TrainedFile, read_about
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import ConfigError, DataError, UsageError
-from workflow.base.files import read_json
 from workflow.config.cells import Run
 from workflow.config.datasets import Dataset
 from workflow.config.errors import unknown
@@ -196,7 +196,7 @@ def read_run(folder: Path) -> TrainedRun:
             "not known; to carry a run away, `resformer export` it where it was trained"
         )
     try:
-        facts = read_json(folder / RECORD)
+        facts = read_recorded_json(folder / RECORD)
         config = read_config(results / CONFIG)
         seed, run = int(facts["seed"]), Run(facts["dataset"], facts["method"])
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from workflow.base.digests import intact
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import replacing
 from workflow.prediction.members import EnsembleMember
@@ -63,7 +64,7 @@ def write_onnx(member: EnsembleMember, file: Path) -> float:
         )
     onnxruntime = importlib.import_module("onnxruntime")
     network = member.about.build()
-    network.load_state_dict(load_file(member.weights))
+    network.load_state_dict(load_file(intact(member.weights)))
     outputs = OnnxOutputs(network).eval()
     size = member.about.preparation.image_size
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))

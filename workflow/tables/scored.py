@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from workflow.base.digests import reading
 from workflow.config import paths
 from workflow.config.cells import Run
 from workflow.config.model import Config
@@ -27,8 +28,10 @@ def _missing(config: Config, dataset: str) -> str:
     index, split = folder / "test" / "index.parquet", folder / "split.csv"
     if not (index.is_file() and split.is_file()):
         return ""
-    tasks = pd.read_csv(split, dtype=str, keep_default_na=False)[["id", "tasks"]]
-    test = pd.read_parquet(index, columns=["id", "has_mask"]).merge(tasks, on="id")
+    with reading(split) as file:
+        tasks = pd.read_csv(file, dtype=str, keep_default_na=False)[["id", "tasks"]]
+    with reading(index) as file:
+        test = pd.read_parquet(file, columns=["id", "has_mask"]).merge(tasks, on="id")
     meant = test[test["tasks"] != "classification"]
     without = int((~meant["has_mask"].astype(bool)).sum())
     if not without:
