@@ -129,7 +129,9 @@ def test_files_that_are_no_pictures_are_named_as_ignored(tmp_path):
         ),
     )  # fmt: skip
     assert found["ignored"] == [
+        "DATA/images: ignored Thumbs.db: hidden, or a system's own",
         "DATA/images: ignored README.txt: no image by its name or beginning",
+        "DATA/masks: ignored .hidden.png: hidden, or a system's own",
         "DATA/masks: ignored notes/log.csv: no image by its name or beginning",
         "DATA/labels.csv: ignored line 8, 9: blank",
     ]

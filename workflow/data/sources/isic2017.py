@@ -23,7 +23,7 @@ from workflow.config.model import Config
 from workflow.config.sources import PublicSource
 from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.reading import keys
-from workflow.data.reading.leftovers import reasons, refuse_pictures, unused
+from workflow.data.reading.leftovers import reasons, refuse_pictures, split_hidden, unused
 from workflow.data.sources.source import RawImage, Row
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
@@ -211,6 +211,8 @@ def _leftovers(roots: list[Path], files: dict[str, _Files]) -> list[str]:
         for kind, ending in (("Data", IMAGE_ENDING), ("Part1_GroundTruth", MASK_ENDING))
     ):
         left = unused(folder, used) if folder.is_dir() else []
+        left, hidden = split_hidden(folder, left)
+        lines += hidden
         if left and not any(folder in path.parents for path in used):
             lines += reasons(folder, left, "another folder of this name is read")
             continue
