@@ -6,7 +6,13 @@ from pathlib import Path
 from workflow.base.errors import DataError
 from workflow.config.datasets import FolderLayout
 from workflow.data.reading import keys
-from workflow.data.reading.leftovers import is_picture, reasons, refuse_pictures, unused
+from workflow.data.reading.leftovers import (
+    is_picture,
+    reasons,
+    refuse_pictures,
+    split_hidden,
+    unused,
+)
 
 JPEG = (".jpg", ".jpeg")
 NO_PICTURE = "no image by its name or beginning"
@@ -35,11 +41,15 @@ def ignored_files(
     folder, lines = Path(layout.images), []
     shared = layout.masks is not None and Path(layout.masks).samefile(folder)
     left = unused(folder, used, [path for path in named if not path.samefile(folder)])
+    left, hidden = split_hidden(folder, left)
+    lines += hidden
     refuse_pictures("folder.images", folder, left, _words(suffixes[0]))
     lines += reasons(folder, left, NO_PICTURE)
     if layout.masks is not None and not shared:
         folder = Path(layout.masks)
         left = unused(folder, used, [path for path in named if not path.samefile(folder)])
+        left, hidden = split_hidden(folder, left)
+        lines += hidden
         other = _other_pictures(layout, folder, left, images, masks, suffixes[1])
         left = [file for file in left if file not in other]
         also = "" if layout.mask_threshold is not None else ", or folder.mask_threshold for JPEG"

@@ -150,10 +150,8 @@ class Retouch:
         """The intensities that become 0 and 255."""
         if self._dataset.intensity == "type":
             return 0, np.iinfo(scans.dtype).max
-        if self._dataset.intensity == "volume":
+        if isinstance(self._dataset.intensity, str):  # by volume
             return int(scans.min()), int(scans.max())
-        # The configuration allows no other word for volumes.
-        assert not isinstance(self._dataset.intensity, str)
         return self._dataset.intensity
 
     def _compare(

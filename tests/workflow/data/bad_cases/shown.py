@@ -325,7 +325,7 @@ RANGES = Group(
         _number("images are too large whole numbers", "found whole numbers of 32 bits above",
                 _noise(0, 900).astype(np.uint32) * np.uint32(4_000_000), intensity="image"),
         Case("images are colour of 16 bits, and a range is given",
-             f"{IMAGE}: found colour of 16 bits, of which 8 are read",
+             f"{IMAGE}: found colour of 16 bits, of which only the upper",
              wrote(IMAGE, png(COLOURS * 257, 16)),
              {"datasets": {"mine": {"intensity": "image"}}}),
         Case("the intensity of volumes is named", "found 'volume'; allowed with source folder: ty",
