@@ -1,5 +1,6 @@
 """The sections of the configuration on data: where raw files lie, and what a data set is."""
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -109,6 +110,35 @@ def kfold_of(split: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def ratio_of(split: str) -> tuple[float, float, float] | None:
+    """The shares of train, val and test of a split `0.7/0.1/0.2` or `70/10/20`; else None.
+
+    They are given as they stand, in the second form as hundredths; whether they add up to 1 is for
+    the caller to check.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)/(\d+\.?\d*|\.\d+)/(\d+\.?\d*|\.\d+)", split)
+    if match is None:
+        return None
+    train, val, test = (float(number) for number in match.groups())
+    if math.isclose(train + val + test, 100):
+        return train / 100, val / 100, test / 100
+    return train, val, test
+
+
+def _pattern(text: str) -> str:
+    """A regular expression with one bracket."""
+    try:
+        brackets = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error}); correct it") from error
+    if brackets != 1:
+        raise ValueError(
+            f"expected one bracket, which finds the group, such as '^(patient[0-9]+)_'; it has "
+            f"{brackets}"
+        )
+    return text
+
+
 class FolderLayout(Section):
     """Images and masks of one's own, as files in folders.
 
@@ -122,6 +152,17 @@ class FolderLayout(Section):
         group: column of that CSV that says which images belong together (a patient, a volume);
             null takes each image by itself.
         color: whether images have three channels or one.
+        subfolders: whether the folders below `images` and `masks` are looked into too.
+        ids: what of a file is the id: its stem, or its path from the folder, with `-` for `/`.
+        include: patterns of the files that are meant (`*.png`, or `left/*` for a path); empty: all.
+        exclude: patterns of files that are not.
+        id_column: column of the CSV with the ids.
+        group_pattern: regular expression whose one bracket finds the group in an id, in the place
+            of `group`.
+        several_masks: whether an image may have more masks, whose names go on behind `mask_suffix`
+            (`a_mask`, `a_mask_1`); they are laid over each other.
+        volumes: whether the files are volumes (NIfTI, MetaImage, DICOM, TIFF of several pages), and
+            images their slices.
     """
 
     images: str
@@ -131,6 +172,28 @@ class FolderLayout(Section):
     labels: str | None = None
     group: str | None = None
     color: bool
+    subfolders: bool = False
+    ids: Literal["stem", "path"] = "stem"
+    include: list[str] = []
+    exclude: list[str] = []
+    id_column: str = "id"
+    group_pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    several_masks: bool = False
+    volumes: bool = False
+
+    @model_validator(mode="after")
+    def _keys_fit_each_other(self) -> Self:
+        if self.group is not None and self.group_pattern is not None:
+            raise ValueError("`group` and `group_pattern` both name groups; set one of them")
+        if self.several_masks and not self.mask_suffix:
+            raise ValueError("`several_masks` needs `mask_suffix`, behind which numbers follow")
+        if self.volumes:
+            for key in ("labels", "group", "several_masks"):
+                if getattr(self, key):
+                    raise ValueError(f"`{key}` does not go with `volumes`; leave it out")
+            if self.color:
+                raise ValueError("`volumes` are grey; set `color` to false")
+        return self
 
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
@@ -151,7 +214,8 @@ class Dataset(Section):
     """One data set.
 
     Attributes:
-        split: `official`, `balanced`, `kfold I/K`, `slices`, or the path of a CSV.
+        split: `official`, `balanced`, `kfold I/K`, `slices`, a ratio such as `0.7/0.1/0.2` (train,
+            val, test), or the path of a CSV.
         intensity: see `Intensity`.
         duplicates: CSV of images known to be the same (image_a, image_b, ...), or null.
         folder: the folder with the files of source `folder`.
@@ -199,12 +263,14 @@ class Dataset(Section):
     @property
     def volumes(self) -> bool:
         """Whether images are slices of volumes."""
-        return bool(self.public and self.public.volumes)
+        return bool(self.folder.volumes if self.folder else self.public and self.public.volumes)
 
     @property
     def by_volume(self) -> bool:
         """Whether several images belong to one group."""
-        return self.volumes or bool(self.folder and self.folder.group)
+        return self.volumes or bool(
+            self.folder and (self.folder.group or self.folder.group_pattern)
+        )
 
 
 def _with(trait: str) -> str:

@@ -19,7 +19,7 @@ from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
 from workflow.data.inventory import read_inventory
-from workflow.data.split import make_split
+from workflow.data.split import make_split, split_notes
 from workflow.running.step import run_step
 
 
@@ -59,10 +59,12 @@ def inventory(config: Config, name: str) -> None:
 def split(config: Config, name: str) -> None:
     """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
+    table = read_inventory(folder)
+    made = make_split(config, name, table)
     with replacing(folder / "split.csv") as temporary:
-        make_split(config, name, read_inventory(folder)).to_csv(
-            temporary, index=False, lineterminator="\n"
-        )
+        made.to_csv(temporary, index=False, lineterminator="\n")
+    for note in split_notes(config, name, table, made):
+        sys.stdout.write(f"note: {note}\n")
 
 
 def prepare(config: Config, name: str) -> None:

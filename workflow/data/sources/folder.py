@@ -6,6 +6,7 @@ because a name that silently fails to match is noticed too late.
 """
 
 import csv
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from PIL import ExifTags, Image
 from workflow.base.errors import DataError
 from workflow.config.datasets import Dataset, FolderLayout
 from workflow.config.model import Config
-from workflow.data.sources.source import RawImage, Row
+from workflow.data.sources.found_files import check_patterns, files_in, groups_by_pattern, id_of
+from workflow.data.sources.source import RawImage, Row, Source
 
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 # No JPEG: its compression makes up values along every edge.
@@ -30,10 +32,14 @@ BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 DAMAGED = (OSError, ValueError, SyntaxError, TypeError, EOFError, struct.error)
 
 
-def open_source(config: Config, dataset: str) -> "Folder":
+def open_source(config: Config, dataset: str) -> Source:
     """The source of a data set."""
     definition = config.datasets[dataset]
     assert definition.folder is not None  # a configuration with this source has it
+    if definition.folder.volumes:
+        from workflow.data.sources.volume_folder import VolumeFolder  # which imports SimpleITK
+
+        return VolumeFolder(definition, definition.folder)
     return Folder(definition, definition.folder)
 
 
@@ -60,6 +66,7 @@ class Folder:
                 f"folder.group: found {layout.group!r}, a column of folder.labels, which is not "
                 "set; name that CSV, or set group to null"
             )
+        check_patterns(layout)
         self._images = _images(layout)
         self._masks = _masks(layout, self._images) if layout.masks is not None else {}
         self._labels: dict[str, dict[str, int]] = {}
@@ -67,7 +74,8 @@ class Folder:
         self.tables: Sequence[Path] = ()
         if layout.labels is not None:
             path = Path(layout.labels)
-            table = _table(path, [*dataset.labels, *([layout.group] if layout.group else [])])
+            columns = [*dataset.labels, *([layout.group] if layout.group else [])]
+            table = _table(path, columns, layout.id_column)
             _match(path, table, self._images)
             self._labels = _labels(path, table, dataset.labels)
             if layout.group is not None:
@@ -75,6 +83,8 @@ class Folder:
             self.tables = (path,)
         else:
             self._check_every_mask()
+        if layout.group_pattern is not None:
+            groups = groups_by_pattern(self._images, layout.group_pattern)
         self._members: dict[str, list[str]] = {}
         for image in self._images:
             self._members.setdefault(groups[image], []).append(image)
@@ -103,16 +113,16 @@ class Folder:
             yield RawImage(image, pixels, mask, (height, width))
 
     def _row(self, group: str, image: str) -> Row:
-        file, mask = self._images[image], self._masks.get(image)
+        file, masks = self._images[image], self._masks.get(image, [])
         with _opened(file) as opened:
             width, height = opened.size
         pixels = dict.fromkeys(self._dataset.lesions, 0) if self._masks else {}
-        if mask is not None:
-            values = self._mask(mask)
+        if masks:
+            values = self._mask(masks)
             if values.shape != (height, width):
                 raise DataError(
-                    f"{mask}: found {values.shape[1]} × {values.shape[0]} pixels, but {file} has "
-                    f"{width} × {height}; a mask must have the size of its image"
+                    f"{masks[0]}: found {values.shape[1]} × {values.shape[0]} pixels, but {file} "
+                    f"has {width} × {height}; a mask must have the size of its image"
                 )
             for k, lesion in enumerate(self._dataset.lesions, start=1):
                 pixels[lesion] = int(np.count_nonzero(values == k))
@@ -123,13 +133,34 @@ class Folder:
             "part": "",
             "width": width,
             "height": height,
-            "has_mask": mask is not None,
-            "files": (file, mask) if mask is not None else (file,),
+            "has_mask": bool(masks),
+            "files": (file, *masks),
             **{f"label_{name}": value for name, value in labels.items()},
             **{f"pixels_{lesion}": count for lesion, count in pixels.items()},
         }
 
-    def _mask(self, path: Path) -> np.ndarray:
+    def _mask(self, paths: list[Path]) -> np.ndarray:
+        """The masks of an image, laid over each other, as uint8 `[H, W]` with k for lesion k."""
+        first, *others = paths
+        mask = self._one_mask(first)
+        for path in others:
+            more = self._one_mask(path)
+            if more.shape != mask.shape:
+                raise DataError(
+                    f"{path}: found {more.shape[1]} × {more.shape[0]} pixels, but {first} has "
+                    f"{mask.shape[1]} × {mask.shape[0]}; masks of one image have one size"
+                )
+            both = (mask > 0) & (more > 0) & (mask != more)
+            if both.any():
+                raise DataError(
+                    f"{path}: {np.count_nonzero(both)} pixels are of another lesion in the other "
+                    f"masks of its image, such as {first}; a pixel has one lesion. Correct the "
+                    "masks"
+                )
+            mask = np.maximum(mask, more)
+        return mask
+
+    def _one_mask(self, path: Path) -> np.ndarray:
         """A mask as uint8 `[H, W]` with k for the k-th lesion."""
         values = _mask_values(path)
         mask = np.zeros(values.shape, np.uint8)
@@ -167,41 +198,56 @@ def _images(layout: FolderLayout) -> dict[str, Path]:
             f"{folder}: is both folder.images and folder.masks, so folder.mask_suffix must say "
             "which files are masks; set it, or keep masks in a folder of their own"
         )
-    for file in _files(folder, "folder.images", IMAGES):
-        if shared and file.stem.endswith(layout.mask_suffix):
+    for file in _files(folder, "folder.images", IMAGES, layout):
+        if shared and _image_of_mask(file.stem, layout) is not None:
             continue
-        if not _printable(file.stem):
+        image = id_of(file, folder, layout)
+        if not _printable(image):
             raise DataError(
                 f"{folder}: file name {file.name!a} cannot be an id; rename it with printable "
                 "characters, no backslash, and no space at either end"
             )
-        if file.stem in found:
+        if image in found:
+            below = ", or set folder.ids to path" if layout.subfolders else ""
             raise DataError(
-                f"{file}: {found[file.stem].name} has the same stem, which is the image's id; "
-                "rename or remove one of them"
+                f"{file}: {found[image].relative_to(folder)} has the same stem, which is the "
+                f"image's id; rename or remove one of them{below}"
             )
-        found[file.stem] = file
+        found[image] = file
     if not found:
+        where = (
+            ""
+            if layout.subfolders
+            else (" in the folder itself, not in folders below it (or set folder.subfolders)")
+        )
         raise DataError(
-            f"{folder}: found no images (folder.images); expected files {', '.join(IMAGES)} in the "
-            "folder itself, not in folders below it"
+            f"{folder}: found no images (folder.images); expected files {', '.join(IMAGES)}{where}"
         )
     return found
 
 
-def _masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, Path]:
-    """Image id -> its mask, of the images that have one."""
-    folder, found, orphans = Path(str(layout.masks)), {}, []
-    for file in _files(folder, "folder.masks", MASKS):
-        if not file.stem.endswith(layout.mask_suffix):
+def _image_of_mask(stem: str, layout: FolderLayout) -> str | None:
+    """What the stem of a mask says of its image, before the suffix; None of what is no mask."""
+    more = r"(?:[_-]?[0-9]+)?" if layout.several_masks else ""
+    match = re.fullmatch(f"(.*){re.escape(layout.mask_suffix)}{more}", stem, re.DOTALL)
+    return match[1] if match else None
+
+
+def _masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, list[Path]]:
+    """Image id -> its masks, of the images that have one."""
+    folder, found, orphans = Path(str(layout.masks)), dict[str, list[Path]](), []
+    for file in _files(folder, "folder.masks", MASKS, layout):
+        stem = _image_of_mask(file.stem, layout)
+        if stem is None:
             continue
-        image = file.stem.removesuffix(layout.mask_suffix)
-        if image in found:
+        image = id_of(file, folder, layout, stem)
+        if image in found and not layout.several_masks:
             raise DataError(
-                f"{file}: {found[image].name} is a mask of the same image; remove one of them"
+                f"{file}: {found[image][0].name} is a mask of the same image; remove one of them, "
+                "or set folder.several_masks, if they belong over each other"
             )
         if image in images:
-            found[image] = file
+            found.setdefault(image, []).append(file)
         else:
             orphans.append(file)
     example = _mask_name(layout, next(iter(images)))
@@ -218,15 +264,9 @@ def _masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, Path]:
     return found
 
 
-def _files(folder: Path, key: str, suffixes: tuple[str, ...]) -> list[Path]:
+def _files(folder: Path, key: str, suffixes: tuple[str, ...], layout: FolderLayout) -> list[Path]:
     """The files of a folder with one of some suffixes, hidden ones left out, by name."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder ({key}); correct the path")
-    named = sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in suffixes and not file.name.startswith(".")
-    )
+    named = [f for f in files_in(folder, key, layout) if f.suffix.lower() in suffixes]
     dead = [file for file in named if not file.exists()]
     if dead:
         raise DataError(f"{dead[0]}: found a link to nothing; replace it by the file, or remove it")
@@ -250,8 +290,8 @@ def _printable(name: str) -> bool:
 _Table = dict[str, dict[str, str]]
 
 
-def _table(path: Path, columns: list[str]) -> _Table:
-    """The CSV of labels, with at least some columns."""
+def _table(path: Path, columns: list[str], id_column: str) -> _Table:
+    """The CSV of labels, with at least some columns, one of them with the ids."""
     advice = "save it as a table with commas in UTF-8, with a row of column names first"
     table: _Table = {}
     try:
@@ -261,7 +301,7 @@ def _table(path: Path, columns: list[str]) -> _Table:
             twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise DataError(f"{path}: column {twice[0]!r} occurs twice; {advice}")
-            missing = [column for column in ("id", *columns) if column not in names]
+            missing = [column for column in (id_column, *columns) if column not in names]
             if missing:
                 raise DataError(
                     f"{path}: column {missing[0]!r} is missing; found {', '.join(names) or 'none'}."
@@ -273,12 +313,12 @@ def _table(path: Path, columns: list[str]) -> _Table:
                         f"{path}: line {reader.line_num} does not have {len(names)} values, as many"
                         f" as there are columns; {advice}"
                     )
-                if row["id"] in table:
+                if row[id_column] in table:
                     raise DataError(
-                        f"{path}: id {row['id']!r} occurs twice; an image has one row. Delete "
+                        f"{path}: id {row[id_column]!r} occurs twice; an image has one row. Delete "
                         "the others"
                     )
-                table[row["id"]] = row
+                table[row[id_column]] = row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read (folder.labels): {error}; {advice}") from error
     return table
@@ -290,7 +330,8 @@ def _match(path: Path, table: _Table, images: dict[str, Path]) -> None:
     if unlisted:
         raise DataError(
             f"{path}: no row for {unlisted[0]} ({len(unlisted)} such images); add a row with id "
-            f"{unlisted[0].stem!r} (the stem alone), or take the image out"
+            f"{next(image for image in images if image not in table)!r} (the stem alone), or take "
+            "the image out"
         )
     absent = [image for image in table if image not in images]
     if absent:
