@@ -139,6 +139,11 @@ def _pattern(text: str) -> str:
     return text
 
 
+Channel = Annotated[int, Field(ge=0, le=255)]
+# Red, green and blue.
+Color = tuple[Channel, Channel, Channel]
+
+
 class FolderLayout(Section):
     """Images and masks of one's own, as files in folders.
 
@@ -146,7 +151,10 @@ class FolderLayout(Section):
         images: folder of images (PNG, JPEG, TIFF or BMP); a file's stem is the image's id.
         masks: folder of masks with the same stems, or null where there are none.
         mask_suffix: what follows the stem in a mask's name, such as `_segmentation`.
-        mask_values: the mask's value for each lesion, in their order.
+        mask_values: the mask's value for each lesion, in their order; or instead of it one of
+        mask_threshold: the least value of the one lesion, for soft masks and for JPEG, or
+        mask_colors: the mask's colour [red, green, blue] for each lesion, in their order.
+        mask_background: with `mask_colors`, the colour of what is no lesion.
         labels: CSV with column `id` and one column of 0 and 1 per label; null takes a label to be
             "the mask holds the lesion of this name".
         group: column of that CSV that says which images belong together (a patient, a volume);
@@ -168,7 +176,12 @@ class FolderLayout(Section):
     images: str
     masks: str | None
     mask_suffix: str = ""
-    mask_values: Annotated[list[Annotated[int, Field(ge=1, le=255)]], AfterValidator(distinct)]
+    mask_values: Annotated[
+        list[Annotated[int, Field(ge=1, le=65535)]], AfterValidator(distinct)
+    ] = []
+    mask_threshold: Annotated[float, Field(gt=0, le=65535)] | None = None
+    mask_colors: Annotated[list[Color], AfterValidator(distinct)] = []
+    mask_background: Color = (0, 0, 0)
     labels: str | None = None
     group: str | None = None
     color: bool
@@ -195,6 +208,21 @@ class FolderLayout(Section):
                 raise ValueError("`volumes` are grey; set `color` to false")
         return self
 
+    @model_validator(mode="after")
+    def _masks_read_one_way(self) -> Self:
+        ways = {
+            "mask_values": bool(self.mask_values),
+            "mask_threshold": self.mask_threshold is not None,
+            "mask_colors": bool(self.mask_colors),
+        }
+        given = [key for key, is_given in ways.items() if is_given]
+        if len(given) > 1 or (not given and self.masks is not None):
+            found = f"found {' and '.join(given)}" if given else "found none of them"
+            raise ValueError(f"give one of mask_values, mask_threshold and mask_colors; {found}")
+        if self.mask_colors and self.mask_background in self.mask_colors:
+            raise ValueError("mask_background must not be among mask_colors")
+        return self
+
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] >= ends[1]:
@@ -202,10 +230,10 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
-# How OCT intensities become 8-bit: the range of the element type, the range of each volume, or a
-# given range.
+# How intensities become 8-bit: by the range of the element type, of each volume, of each image of a
+# folder, of all its images, or by a given range.
 Intensity = (
-    Literal["type", "volume"]
+    Literal["type", "volume", "image", "dataset"]
     | Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ascending)]
 )
 
@@ -243,12 +271,33 @@ class Dataset(Section):
             raise ValueError(f"`vendor` of source {self.source} is one of {', '.join(vendors)}")
         if (self.folder is not None) != (self.source == "folder"):
             raise ValueError("`folder` goes with source folder, and only with it")
-        if not self.volumes and (self.slice_step != 1 or self.intensity != "type"):
-            where = _with("volumes")
-            raise ValueError(f"`slice_step` and `intensity` go with source {where} only")
-        if self.folder and len(self.folder.mask_values) != len(self.lesions):
-            raise ValueError("folder.mask_values: give one value for each of `lesions`")
+        if not self.volumes and self.slice_step != 1:
+            raise ValueError(f"`slice_step` goes with source {_with('volumes')} only")
+        ranges = ("type", *(("volume",) if self.volumes else ()))
+        if self.folder:
+            ranges += ("image", "dataset")
+        if isinstance(self.intensity, str) and self.intensity not in ranges:
+            raise ValueError(
+                f"intensity: found {self.intensity!r}; allowed with source {self.source}: "
+                f"{', '.join(ranges)}, or a range [low, high]"
+            )
+        if not (self.volumes or self.folder) and self.intensity != "type":
+            raise ValueError(f"`intensity` goes with source {_with('volumes')} or folder only")
+        if self.folder:
+            self._check_masks(self.folder)
         return self
+
+    def _check_masks(self, folder: FolderLayout) -> None:
+        """What masks hold must be said of each lesion."""
+        if folder.mask_threshold is not None and len(self.lesions) != 1:
+            raise ValueError(
+                f"folder.mask_threshold: goes with one lesion; found {len(self.lesions)}"
+            )
+        for key in ("mask_values", "mask_colors"):
+            given = getattr(folder, key)
+            if given and len(given) != len(self.lesions):
+                one = "value" if key == "mask_values" else "colour"
+                raise ValueError(f"folder.{key}: give one {one} for each of `lesions`")
 
     @property
     def public(self) -> PublicSource | None:

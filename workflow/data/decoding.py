@@ -5,12 +5,21 @@ half, a quarter or an eighth of its size for a fraction of the time, because the
 high frequencies that resizing would remove anyway. `benchmarks/data.py` measures what that changes.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from workflow.base.errors import DataError
+from workflow.data.reading.pictures import (
+    DAMAGED,
+    bits_of,
+    check_opaque,
+    check_shown,
+    kind_of,
+)
 
 # A reduced image is at least this many times as large as wanted, so that the antialiasing filter
 # that follows decides what is seen, not the decoder's.
@@ -18,33 +27,60 @@ MARGIN = 2
 # The largest photograph on record has 30 million pixels; far larger ones are refused as damaged.
 # Pillow itself opens none above 178,956,970.
 LARGEST_PIXELS = 150_000_000
+# What the archives hold: photographs, and masks.
+PHOTOGRAPH, MASK = ("JPEG",), ("PNG",)
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of an image file, from its header."""
+    """Width and height of a photograph, from its header; it must be a single one, and upright."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {str(error).rstrip('.')}; fetch it again") from error
-    except OSError as error:
-        raise DataError(f"{path}: not an image; fetch it again") from error
-    if width * height > LARGEST_PIXELS:
-        raise DataError(
-            f"{path}: says it has {width} × {height} pixels; expected at most {LARGEST_PIXELS:,} "
-            "in all. Fetch it again"
-        )
-    return width, height
+        with _opened(path, PHOTOGRAPH) as image:
+            check_shown(path, image)
+            return image.size
+    except DAMAGED as error:
+        raise _told(path, error, "not an image") from error
 
 
-def decode(path: Path, mode: str) -> np.ndarray:
-    """The pixels of an image file as uint8 `[H, W]` (mode L) or `[H, W, 3]` (RGB)."""
-    size_of(path)
+@contextmanager
+def _opened(path: Path, formats: Sequence[str]) -> Iterator[Image.Image]:
+    """An image file of one of some formats that is not too large to be one."""
+    with Image.open(path, formats=formats) as image:
+        width, height = image.size
+        if width * height > LARGEST_PIXELS:
+            raise DataError(
+                f"{path}: says it has {width} × {height} pixels; expected at most "
+                f"{LARGEST_PIXELS:,} in all. Fetch it again"
+            )
+        yield image
+
+
+def _told(path: Path, error: Exception, otherwise: str) -> DataError:
+    """What to say of a file that cannot be read."""
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, Image.DecompressionBombError):
+        return DataError(f"{path}: {str(error).rstrip('.')}; fetch it again")
+    if isinstance(error, Image.UnidentifiedImageError):
+        kind = kind_of(path)
+        found = f" (found {kind})" if kind else ""
+        return DataError(f"{path}: not an image; fetch it again{found}")
+    return DataError(f"{path}: {otherwise}; fetch it again")
+
+
+def decode_mask(path: Path) -> np.ndarray:
+    """The greys of a mask as they are shown, uint8 `[H, W]`."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert(mode))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded; fetch it again") from error
+        with _opened(path, MASK) as image:
+            bits = bits_of(image)
+            check_shown(path, image)
+            check_opaque(path, image, bits)
+            if bits > 8:
+                raise DataError(
+                    f"{path}: found {bits} bits; expected 8, with 0 and 255. Fetch it again"
+                )
+            return np.asarray(image.convert("L"))
+    except DAMAGED as error:
+        raise _told(path, error, "cannot be decoded") from error
 
 
 def decode_reduced(path: Path, size: int) -> tuple[np.ndarray, tuple[float, float]]:
@@ -55,10 +91,10 @@ def decode_reduced(path: Path, size: int) -> tuple[np.ndarray, tuple[float, floa
     """
     size_of(path)
     try:
-        with Image.open(path) as image:
-            # Only JPEGs have a draft; other formats, and small images, come at full size.
+        with _opened(path, PHOTOGRAPH) as image:
+            # Only JPEGs have a draft; small images come at full size.
             draft = image.draft("RGB", (MARGIN * size, MARGIN * size))
             _, (_, _, width, height) = draft or (None, (0, 0, *image.size))
             return np.asarray(image.convert("RGB")), (height, width)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded; fetch it again") from error
+    except DAMAGED as error:
+        raise _told(path, error, "cannot be decoded") from error

@@ -23,6 +23,7 @@ from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
 from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
+from workflow.data.plausible import RawFacts, cause_of_empty, told_levels, told_lost
 from workflow.data.split import SPLITS
 
 # Where every image is of a lesion; more empty masks than this share are not an accident.
@@ -67,9 +68,14 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
     duplicates = _listed(definition, table, images, found, known)
     crossing = [entry for entry in duplicates if entry["split_a"] != entry["split_b"]]
     groups, leaks = _groups_apart(definition, table)
-    agreement, lost = _masks_and_labels(definition, table)
-    masks, empty = _masks_valid(definition, table)
+    facts = RawFacts.read(paths.prepared(config, dataset))
+    for line in facts.ignored:
+        say(f"{dataset}: {line}")
+    agreement, lost = _masks_and_labels(definition, table, facts)
+    masks, empty = _masks_valid(definition, table, facts)
+    levels = Gate("grey levels", *told_levels(dataset, table["id"].tolist(), images))
     gates = [
+        levels,
         groups,
         _no_copies(dataset, known_file, crossing, duplicates, found),
         _learnable(definition, table),
@@ -87,7 +93,8 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
         "dropped": sorted({image for image, split in sides if split == "test"}),
         "leaks": leaks,
         "empty_masks": empty,
-        "lost_in_resizing": lost,
+        **lost,
+        **({"ignored": [*facts.ignored]} if facts.known else {}),
         "gates": [
             {"name": gate.name, "passed": True, "detail": gate.detail} for gate in (whole, *gates)
         ],
@@ -330,7 +337,9 @@ def _learnable(definition: Dataset, table: pd.DataFrame) -> Gate:
     return gate
 
 
-def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[str, Any] | None]:
+def _masks_valid(
+    definition: Dataset, table: pd.DataFrame, facts: RawFacts
+) -> tuple[Gate, dict[str, Any] | None]:
     """Masks hold only classes, and has_mask says which are there.
 
     Where labels are not lesions, a mask without any is counted; a source in which every image shows
@@ -354,23 +363,28 @@ def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[s
     pixels = masked[[f"pixels_{lesion}" for lesion in definition.lesions]]
     empty = masked["id"][~pixels.any(axis=1)].tolist()
     gate.detail += f", {len(empty)} of them an empty one"
+    if empty and facts.known:
+        gate.detail += f": {cause_of_empty(facts, empty)}"
     public = definition.public
     if public and public.lesion_everywhere and len(empty) > MOST_EMPTY * len(masked):
         gate.failures.append(
             f"{len(empty)} of {len(masked)} masks are empty, such as {_named(empty)}; at most "
-            f"{MOST_EMPTY:.0%} may be: look at the raw masks, or raise image_size"
+            f"{MOST_EMPTY:.0%} may be: {cause_of_empty(facts, empty)}"
         )
     return gate, {"images": len(empty), "of": len(masked), "ids": empty}
 
 
 def _masks_and_labels(
-    definition: Dataset, table: pd.DataFrame
-) -> tuple[Gate, dict[str, dict[str, int]]]:
+    definition: Dataset, table: pd.DataFrame, facts: RawFacts
+) -> tuple[Gate, dict[str, Any]]:
     """Where a label has the name of a lesion, an image whose mask holds it has the label.
 
-    The other way round it may fail: a lesion can be too small for the prepared mask.
+    The other way round it may fail: a lesion can be too small for the prepared mask, or the mask
+    empty in its file.
     """
-    gate, lost, masked = Gate("masks and labels agree"), {}, table[~table["blank"]]
+    gate, masked = Gate("masks and labels agree"), table[~table["blank"]]
+    absent: dict[str, list[str]] = {}
+    labelled: dict[str, int] = {}
     for name in (label for label in definition.labels if label in definition.lesions):
         positive, drawn = masked[f"label_{name}"] == 1, masked[f"pixels_{name}"] > 0
         unlabelled = masked["id"][drawn & ~positive].tolist()
@@ -378,9 +392,9 @@ def _masks_and_labels(
             gate.failures.append(
                 f"the mask holds {name}, but its label is 0: {_named(unlabelled)}; mend the labels"
             )
-        lost[name] = {"images": int((positive & ~drawn).sum()), "of": int(positive.sum())}
-    counts = [f"{name} {n['images']} of {n['of']}" for name, n in lost.items()]
-    gate.detail = f"lost in resizing: {', '.join(counts)}" if lost else "no label names a lesion"
+        absent[name] = masked["id"][positive & ~drawn].tolist()
+        labelled[name] = int(positive.sum())
+    gate.detail, lost = told_lost(facts, absent, labelled)
     return gate, lost
 
 

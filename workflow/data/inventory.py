@@ -14,7 +14,7 @@ from workflow.base.files import read_json, replacing
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
-from workflow.data.sources.source import Row, open_source
+from workflow.data.sources.source import Row, ignored_by, open_source
 from workflow.running.raw_files import find_files, name_of, raw_roots
 
 
@@ -25,6 +25,8 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
         DataError: as the source does, or two images have one id.
     """
     source = open_source(config, dataset)
+    for line in ignored_by(source):
+        say(f"{dataset}: {line}")
     raw = config.raw_source(dataset)
     listed = read_json(paths.listing(config, raw))["files"]
     names = {

@@ -24,12 +24,15 @@ from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.data.inventory import read_inventory
 from workflow.data.resize import resize
-from workflow.data.sources.source import open_source
+from workflow.data.sources.source import ignored_by, open_source
 from workflow.data.split import SPLITS
 from workflow.running import fingerprint
 
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
 FILES = ("images.npy", "masks.npy", "labels.npy", "index.parquet")
+
+# Beside the manifest: what was seen of the raw files and is not in the arrays, for people to read.
+RAW_FACTS = "raw.json"
 
 
 def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) -> None:
@@ -48,12 +51,13 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
             name: _open_arrays(stack, folder / name, config.datasets[dataset], len(rows[name]))
             for name in SPLITS
         }
-        _fill(config, dataset, rows, arrays, say)
+        found = _fill(config, dataset, rows, arrays, say)
         for name in SPLITS:
             _write_labels(stack, folder / name, config.datasets[dataset].labels, rows[name])
     for name in SPLITS:
         for file in FILES:
             files[f"{name}/{file}"] = sha256(folder / name / file)
+    write_json(folder / RAW_FACTS, found)
     manifest = _manifest(config, dataset, table, files)
     write_json(folder / "manifest.json", manifest)
     write_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
@@ -83,8 +87,13 @@ def _fill(
     rows: dict[str, pd.DataFrame],
     arrays: dict[str, tuple[np.ndarray, np.ndarray]],
     say: Callable[[str], None],
-) -> None:
-    """Read every group that has an image in some split, and put its images in their places."""
+) -> dict[str, Any]:
+    """Read every group that has an image in some split, and put its images in their places.
+
+    Returns:
+        What only the raw files say, for `RAW_FACTS`: `ignored`, the files that are not used, and
+        `lost_in_resizing`, for each lesion the images whose raw mask alone holds it.
+    """
     source, size = open_source(config, dataset), config.datasets[dataset].image_size
     places = {image: (name, row) for name in SPLITS for row, image in enumerate(rows[name]["id"])}
     groups = pd.concat(rows.values())["group"].unique().tolist()
@@ -95,6 +104,9 @@ def _fill(
             f"{absent[0]}; bring them back, or delete {paths.prepared(config, dataset)}"
         )
 
+    lesions = config.datasets[dataset].lesions
+    lost = {lesion: list[str]() for lesion in lesions}
+
     def place(group: str) -> list[str]:
         placed = []
         for image in source.read(group, size):
@@ -102,6 +114,8 @@ def _fill(
                 name, row = places[image.id]
                 arrays[name][0][row], arrays[name][1][row] = resize(image, size, config.data.resize)
                 placed.append(image.id)
+                for k in _lost(image.mask, arrays[name][1][row], len(lesions)):
+                    lost[lesions[k - 1]].append(image.id)
         return placed
 
     progress, waiting = WorkProgress(f"prepare {dataset}", len(places), "images", say), set(places)
@@ -114,6 +128,18 @@ def _fill(
             f"{dataset}: {len(waiting)} images of inventory.csv are not in the raw data, first "
             f"{min(waiting)}; delete {paths.prepared(config, dataset)} and start again"
         )
+    return {
+        "ignored": [*ignored_by(source)],
+        "lost_in_resizing": {lesion: sorted(images) for lesion, images in lost.items()},
+    }
+
+
+def _lost(raw: np.ndarray | None, prepared: np.ndarray, lesions: int) -> list[int]:
+    """The lesions 1, 2, ... that a raw mask holds and the prepared one does not."""
+    if raw is None:
+        return []
+    there = np.bincount(prepared.ravel(), minlength=lesions + 1)
+    return [k for k in range(1, lesions + 1) if not there[k] and (raw == k).any()]
 
 
 def _write_labels(stack: ExitStack, folder: Path, labels: list[str], rows: pd.DataFrame) -> None:

@@ -63,7 +63,7 @@ def test_a_sound_data_set_passes_and_its_report_says_what_it_holds(config):
         "lost_in_resizing": {},
         "gates": report["gates"],
     }
-    assert [(gate["passed"], bool(gate["detail"])) for gate in report["gates"]] == 6 * [
+    assert [(gate["passed"], bool(gate["detail"])) for gate in report["gates"]] == 7 * [
         (True, True)
     ]
     lines = "\n".join(said).splitlines()

@@ -31,7 +31,7 @@ SAME_PLACE = 1e-3
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
 
 
-class Volume(NamedTuple):
+class ReadVolume(NamedTuple):
     """A volume that has been read.
 
     Attributes:
@@ -63,7 +63,7 @@ def parts_of(path: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path) -> ReadVolume:
     """A volume, by what it is called: a folder is a series of DICOM files.
 
     Raises:
@@ -88,7 +88,7 @@ def read_volume(path: Path) -> Volume:
     return volume
 
 
-def same_place(one: Volume, other: Volume) -> bool:
+def same_place(one: ReadVolume, other: ReadVolume) -> bool:
     """Whether two volumes lie in one place, as far as both say where they lie."""
     if one.geometry is None or other.geometry is None:
         return True
@@ -111,12 +111,12 @@ def _open_metaimage(path: Path) -> MetaImage:
     return MetaImage.open(path, "a number", types, ADVICE)
 
 
-def _read_metaimage(path: Path) -> Volume:
+def _read_metaimage(path: Path) -> ReadVolume:
     # The place in space is not read: it has many spellings, and both headers are one program's.
-    return Volume(_open_metaimage(path).load(), None)
+    return ReadVolume(_open_metaimage(path).load(), None)
 
 
-def _read_nifti(path: Path) -> Volume:
+def _read_nifti(path: Path) -> ReadVolume:
     voxels, reader = read_nifti(path), sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NiftiImageIO")
@@ -129,10 +129,10 @@ def _read_nifti(path: Path) -> Volume:
     # Of the three axes; a fourth of one volume says nothing.
     count, direction = reader.GetDimension(), np.array(reader.GetDirection())
     axes = direction.reshape(count, count)[:3, :3].ravel()
-    return Volume(voxels, (*reader.GetSpacing()[:3], *reader.GetOrigin()[:3], *axes.tolist()))
+    return ReadVolume(voxels, (*reader.GetSpacing()[:3], *reader.GetOrigin()[:3], *axes.tolist()))
 
 
-def _read_itk(path: Path, files: Sequence[Path], reader: str) -> Volume:
+def _read_itk(path: Path, files: Sequence[Path], reader: str) -> ReadVolume:
     """What one reader of SimpleITK makes of files that have been checked."""
     names = [str(file) for file in files]
     try:
@@ -148,14 +148,14 @@ def _read_itk(path: Path, files: Sequence[Path], reader: str) -> Volume:
             "volume of three dimensions. Convert it"
         )
     geometry = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
-    return Volume(sitk.GetArrayFromImage(image), geometry)
+    return ReadVolume(sitk.GetArrayFromImage(image), geometry)
 
 
-def _read_frames(path: Path) -> Volume:
+def _read_frames(path: Path) -> ReadVolume:
     return _read_itk(path, [path], "GDCMImageIO")
 
 
-def _read_series(folder: Path) -> Volume:
+def _read_series(folder: Path) -> ReadVolume:
     """The one series of a folder, its slices in the order in which they lie in space."""
     files = dicom_files(folder)
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
@@ -207,7 +207,7 @@ def _check_distances(folder: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _read_tiff(path: Path) -> Volume:
+def _read_tiff(path: Path) -> ReadVolume:
     """The pages of a TIFF, which have one size and one type."""
     try:
         with Image.open(path, formats=("TIFF",)) as image:
@@ -230,4 +230,4 @@ def _read_tiff(path: Path) -> Volume:
         found = ", ".join(sorted(f"{w} × {h} of {t}" for (h, w), t in kinds))
         raise DataError(f"{path}: found pages of {found}; expected one size and type. {ADVICE}")
     voxels = np.stack(pages)
-    return Volume(voxels.astype(np.uint8) if voxels.dtype == bool else voxels, None)
+    return ReadVolume(voxels.astype(np.uint8) if voxels.dtype == bool else voxels, None)

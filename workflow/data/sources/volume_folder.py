@@ -19,7 +19,7 @@ from workflow.data.sources.volume_files import (
     DICOM,
     METAIMAGE,
     SUFFIXES,
-    Volume,
+    ReadVolume,
     dicom_files,
     parts_of,
     read_volume,
@@ -147,13 +147,6 @@ class VolumeFolder:
                 "`intensity`: a range such as [-160, 240] for all volumes, or `volume` for each "
                 "one's own. Set it in the configuration of the data set"
             )
-        if self._dataset.intensity not in ("type", "volume") and isinstance(
-            self._dataset.intensity, str
-        ):
-            raise DataError(
-                f"intensity: found {self._dataset.intensity!r}, which does not go with volumes; "
-                "expected type, volume or a range [low, high]. Correct it"
-            )
         return range_of(voxels, self._dataset.intensity)
 
 
@@ -233,7 +226,7 @@ def _is_voxels(file: Path, files: Sequence[Path]) -> bool:
     return any(parent.parent == file.parent and file in parts_of(parent) for parent in headers)
 
 
-def _difference(one: Volume, other: Volume) -> str:
+def _difference(one: ReadVolume, other: ReadVolume) -> str:
     """The first of spacing, origin and directions in which two volumes differ."""
     assert one.geometry is not None
     assert other.geometry is not None
