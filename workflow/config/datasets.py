@@ -160,11 +160,14 @@ class FolderLayout(Section):
         group: column of that CSV that says which images belong together (a patient, a volume);
             null takes each image by itself.
         color: whether images have three channels or one.
+        image_suffix: what follows the id in an image's name, such as `_img`; others are no images.
         subfolders: whether the folders below `images` and `masks` are looked into too.
         ids: what of a file is the id: its stem, or its path from the folder, with `-` for `/`.
         include: patterns of the files that are meant (`*.png`, or `left/*` for a path); empty: all.
         exclude: patterns of files that are not.
         id_column: column of the CSV with the ids.
+        label_column: column of the CSV that names the label of each image, in the place of a column
+            of 0 and 1 for each; other names in it are no label.
         group_pattern: regular expression whose one bracket finds the group in an id, in the place
             of `group`.
         several_masks: whether an image may have more masks, whose names go on behind `mask_suffix`
@@ -185,11 +188,13 @@ class FolderLayout(Section):
     labels: str | None = None
     group: str | None = None
     color: bool
+    image_suffix: str = ""
     subfolders: bool = False
     ids: Literal["stem", "path"] = "stem"
     include: list[str] = []
     exclude: list[str] = []
     id_column: str = "id"
+    label_column: str | None = None
     group_pattern: Annotated[str, AfterValidator(_pattern)] | None = None
     several_masks: bool = False
     volumes: bool = False
@@ -198,10 +203,12 @@ class FolderLayout(Section):
     def _keys_fit_each_other(self) -> Self:
         if self.group is not None and self.group_pattern is not None:
             raise ValueError("`group` and `group_pattern` both name groups; set one of them")
+        if self.label_column is not None and self.labels is None:
+            raise ValueError("`label_column` is a column of `labels`; name that CSV")
         if self.several_masks and not self.mask_suffix:
             raise ValueError("`several_masks` needs `mask_suffix`, behind which numbers follow")
         if self.volumes:
-            for key in ("labels", "group", "several_masks"):
+            for key in ("labels", "group", "label_column", "several_masks"):
                 if getattr(self, key):
                     raise ValueError(f"`{key}` does not go with `volumes`; leave it out")
             if self.color:

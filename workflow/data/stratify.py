@@ -137,6 +137,9 @@ class _Sharing:
         """
         room = self._seats - self._filled
         open_ = np.flatnonzero(room >= self._sizes[group] / 2)
+        empty = np.flatnonzero(self._filled == 0)
+        if np.count_nonzero(self.part < 0) <= len(empty):
+            open_ = empty  # the last groups, of which each part needs one
         if not open_.size:
             open_ = np.flatnonzero(room == room.max())
         lack = self._wanted[:, None] - self._held

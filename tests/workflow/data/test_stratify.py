@@ -118,6 +118,16 @@ def test_a_ratio_of_groups_keeps_them_whole_and_nears_the_sizes(rows):
         assert abs(size - share * len(labels)) <= 2 * max(sizes)
 
 
+@pytest.mark.parametrize(("groups", "size"), [(12, 2), (3, 1), (4, 10), (10, 1), (5, 3)])
+def test_no_part_of_a_ratio_is_empty(groups, size):
+    """The share of validation may be less than a group."""
+    members = [k for k in range(groups) for _ in range(size)]
+    table = inventory_of([k % 2 for k in members], members)
+    parts = ratio_parts(amounts(table), [size] * groups, (0.8, 0.05, 0.15))
+    assert min(len(part) for part in parts) >= 1
+    assert sum(len(part) for part in parts) == groups
+
+
 def test_too_few_groups_for_a_ratio_are_refused():
     table = inventory_of([0, 1])
     with pytest.raises(DataError, match="cannot share 2 groups between 3 parts; add groups"):

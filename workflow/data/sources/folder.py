@@ -70,11 +70,12 @@ class Folder:
         )
         if layout.labels is not None:
             path = Path(layout.labels)
-            columns = [*dataset.labels, *([layout.group] if layout.group else [])]
+            named = [layout.label_column] if layout.label_column else dataset.labels
+            columns = [*named, *([layout.group] if layout.group else [])]
             table, blank = read_table(path, columns, layout.id_column)
             self.ignored = [*self.ignored, *blank]
             match_rows(path, table, self._images)
-            self._labels = labels_of(path, table, dataset.labels)
+            self._labels = labels_of(path, table, dataset.labels, layout.label_column)
             if layout.group is not None:
                 groups = groups_of(path, table, layout.group)
             self.tables = (path,)

@@ -34,7 +34,9 @@ def find_images(layout: FolderLayout) -> dict[str, Path]:
     for file in _files(folder, "folder.images", IMAGES, layout):
         if shared and _image_of_mask(file.stem, layout) is not None:
             continue
-        name = id_of(file, folder, layout)
+        if not file.stem.endswith(layout.image_suffix):
+            continue
+        name = id_of(file, folder, layout, file.stem.removesuffix(layout.image_suffix))
         if not printable(name):
             raise DataError(
                 f"{folder}: file name {file.name!a} cannot be an id; rename it with printable "
@@ -49,10 +51,12 @@ def find_images(layout: FolderLayout) -> dict[str, Path]:
             )
         found[image] = file
     if not found:
+        ending = f"; stems end in {layout.image_suffix!r} (folder.image_suffix)"
+        ending = ending if layout.image_suffix else ""
         where = " in the folder itself, not in folders below it (or set folder.subfolders)"
         raise DataError(
             f"{folder}: found no images (folder.images); expected files {', '.join(IMAGES)}"
-            f"{'' if layout.subfolders else where}"
+            f"{'' if layout.subfolders else where}{ending}"
         )
     twice = keys.look_alike(found)
     if twice:

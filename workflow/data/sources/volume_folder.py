@@ -165,6 +165,8 @@ def _pairs(layout: FolderLayout) -> tuple[dict[str, Path], dict[str, Path]]:
     if shared:
         images = {name: path for name, path in images.items() if not name.endswith(suffix)}
         drawn = {name: path for name, path in drawn.items() if name.endswith(suffix)}
+    ending = layout.image_suffix
+    images = {n.removesuffix(ending): path for n, path in images.items() if n.endswith(ending)}
     nameless = [path for name, path in drawn.items() if not name.endswith(suffix)]
     if nameless:
         raise DataError(
@@ -178,8 +180,8 @@ def _pairs(layout: FolderLayout) -> tuple[dict[str, Path], dict[str, Path]]:
         if lacking:
             raise DataError(
                 f"{one[lacking[0]]}: {what} ({len(lacking)} such files); expected a file called "
-                f"{lacking[0]}{suffix if one is images else ''} beside the others. Add it, or take "
-                "this one out"
+                f"{lacking[0]}{suffix if one is images else ending} beside the others. Add it, or "
+                "take this one out"
             )
     return images, found
 

@@ -163,3 +163,13 @@ def test_a_second_mask_has_to_be_meant(tmp_path):
     save(tmp_path / "masks" / "a.tif", mask())
     with pytest.raises(DataError, match=r"a\.tif: a\.png is a mask of the same image; .*several_m"):
         opened(tmp_path)
+
+
+def test_ids_end_before_a_suffix_of_images(tmp_path):
+    lay_out(tmp_path, names=("1_img", "2_img", "3_img"))
+    for file in (tmp_path / "masks").iterdir():
+        file.rename(file.with_stem(file.stem.replace("img", "manual")))
+    found = ids(opened(tmp_path, image_suffix="_img", mask_suffix="_manual"))
+    assert found == ["1", "2", "3"]
+    with pytest.raises(DataError, match=r"found no images .*stems end in '_foto'"):
+        opened(tmp_path, image_suffix="_foto", mask_suffix="_manual")
