@@ -144,41 +144,47 @@ Channel = Annotated[int, Field(ge=0, le=255)]
 Color = tuple[Channel, Channel, Channel]
 
 
+def _none_empty(suffixes: list[str]) -> list[str]:
+    if not all(suffixes):
+        raise ValueError("of several suffixes, none may be empty")
+    return suffixes
+
+
 class FolderLayout(Section):
     """Images and masks of one's own, as files in folders.
 
     Attributes:
         images: folder of images (PNG, JPEG, TIFF or BMP); a file's stem is the image's id.
+        image_suffix: what follows the id in an image's stem, such as `_training`; mostly nothing.
         masks: folder of masks with the same stems, or null where there are none.
-        mask_suffix: what follows the stem in a mask's name, such as `_segmentation`.
+        mask_suffix: what follows the stem in a mask's name, such as `_segmentation`; or several,
+            where an image may have several masks, which are joined.
         mask_values: the mask's value for each lesion, in their order; or instead of it one of
         mask_threshold: the least value of the one lesion, for soft masks and for JPEG, or
         mask_colors: the mask's colour [red, green, blue] for each lesion, in their order.
         mask_background: with `mask_colors`, the colour of what is no lesion.
         labels: CSV with column `id` and one column of 0 and 1 per label; null takes a label to be
             "the mask holds the lesion of this name".
+        label_column: column of that CSV with the one label of each image in words, in place of
+            columns of 0 and 1; each of its words is one of `labels`.
         group: column of that CSV that says which images belong together (a patient, a volume);
             null takes each image by itself.
         color: whether images have three channels or one.
-        image_suffix: what follows the id in an image's name, such as `_img`; others are no images.
         subfolders: whether the folders below `images` and `masks` are looked into too.
         ids: what of a file is the id: its stem, or its path from the folder, with `-` for `/`.
         include: patterns of the files that are meant (`*.png`, or `left/*` for a path); empty: all.
         exclude: patterns of files that are not.
         id_column: column of the CSV with the ids.
-        label_column: column of the CSV that names the label of each image, in the place of a column
-            of 0 and 1 for each; other names in it are no label.
         group_pattern: regular expression whose one bracket finds the group in an id, in the place
             of `group`.
-        several_masks: whether an image may have more masks, whose names go on behind `mask_suffix`
-            (`a_mask`, `a_mask_1`); they are laid over each other.
         volumes: whether the files are volumes (NIfTI, MetaImage, DICOM, TIFF of several pages), and
             images their slices.
     """
 
     images: str
+    image_suffix: str = ""
     masks: str | None
-    mask_suffix: str = ""
+    mask_suffix: str | Annotated[Names, AfterValidator(_none_empty)] = ""
     mask_values: Annotated[
         list[Annotated[int, Field(ge=1, le=65535)]], AfterValidator(distinct)
     ] = []
@@ -186,17 +192,15 @@ class FolderLayout(Section):
     mask_colors: Annotated[list[Color], AfterValidator(distinct)] = []
     mask_background: Color = (0, 0, 0)
     labels: str | None = None
+    label_column: str | None = None
     group: str | None = None
     color: bool
-    image_suffix: str = ""
     subfolders: bool = False
     ids: Literal["stem", "path"] = "stem"
     include: list[str] = []
     exclude: list[str] = []
     id_column: str = "id"
-    label_column: str | None = None
     group_pattern: Annotated[str, AfterValidator(_pattern)] | None = None
-    several_masks: bool = False
     volumes: bool = False
 
     @model_validator(mode="after")
@@ -205,15 +209,22 @@ class FolderLayout(Section):
             raise ValueError("`group` and `group_pattern` both name groups; set one of them")
         if self.label_column is not None and self.labels is None:
             raise ValueError("`label_column` is a column of `labels`; name that CSV")
-        if self.several_masks and not self.mask_suffix:
-            raise ValueError("`several_masks` needs `mask_suffix`, behind which numbers follow")
         if self.volumes:
-            for key in ("labels", "group", "label_column", "several_masks"):
+            for key in ("labels", "group", "label_column"):
                 if getattr(self, key):
                     raise ValueError(f"`{key}` does not go with `volumes`; leave it out")
+            if not isinstance(self.mask_suffix, str):
+                raise ValueError("`mask_suffix` is one suffix where `volumes` is set")
+            if self.mask_threshold is not None or self.mask_colors:
+                raise ValueError("masks of `volumes` are read by `mask_values`; set it")
             if self.color:
                 raise ValueError("`volumes` are grey; set `color` to false")
         return self
+
+    @property
+    def mask_suffixes(self) -> list[str]:
+        """What may follow the stem in a mask's name."""
+        return [self.mask_suffix] if isinstance(self.mask_suffix, str) else self.mask_suffix
 
     @model_validator(mode="after")
     def _masks_read_one_way(self) -> Self:
@@ -281,7 +292,7 @@ class Dataset(Section):
         if not self.volumes and self.slice_step != 1:
             raise ValueError(f"`slice_step` goes with source {_with('volumes')} only")
         ranges = ("type", *(("volume",) if self.volumes else ()))
-        if self.folder:
+        if self.folder and not self.folder.volumes:
             ranges += ("image", "dataset")
         if isinstance(self.intensity, str) and self.intensity not in ranges:
             raise ValueError(

@@ -53,6 +53,11 @@ def identity(config: Config, dataset: str) -> Path:
     return prepared(config, dataset) / "identity.txt"
 
 
+def raw_facts(config: Config, dataset: str) -> Path:
+    """What preparing saw of a data set's raw files, and is not in the arrays."""
+    return prepared(config, dataset) / "raw.json"
+
+
 def gates(config: Config, dataset: str) -> Path:
     """What the checks of a prepared data set found."""
     return prepared(config, dataset) / "gates.json"

@@ -5,7 +5,7 @@ half, a quarter or an eighth of its size for a fraction of the time, because the
 high frequencies that resizing would remove anyway. `benchmarks/data.py` measures what that changes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from PIL import Image
 from workflow.base.errors import DataError
 from workflow.data.reading.pictures import (
     DAMAGED,
-    bits_of,
     check_opaque,
     check_shown,
     kind_of,
@@ -42,7 +41,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path, formats: Sequence[str]) -> Iterator[Image.Image]:
+def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """An image file of one of some formats that is not too large to be one."""
     with Image.open(path, formats=formats) as image:
         width, height = image.size
@@ -71,9 +70,8 @@ def decode_mask(path: Path) -> np.ndarray:
     """The greys of a mask as they are shown, uint8 `[H, W]`."""
     try:
         with _opened(path, MASK) as image:
-            bits = bits_of(image)
             check_shown(path, image)
-            check_opaque(path, image, bits)
+            bits = check_opaque(path, image)
             if bits > 8:
                 raise DataError(
                     f"{path}: found {bits} bits; expected 8, with 0 and 255. Fetch it again"

@@ -10,16 +10,18 @@ between the 13 pairs that show one photograph (differences up to 1.0 small, 1.3 
 nearest pair that does not (3.7 small, 3.0 larger).
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from workflow.base.errors import DataError
+from workflow.data.reading import keys
 
 Kind = Literal["identical", "near"]
 
@@ -135,6 +137,68 @@ def read_known(path: Path) -> dict[frozenset[str], Kind | None]:
             raise DataError(f"{where}: found kind {kind!r}; allowed: {', '.join(get_args(Kind))}")
         known[pair] = kind
     return known
+
+
+def listed_pairs(
+    table: pd.DataFrame,
+    images: Sequence[np.ndarray],
+    found: Duplicates,
+    known: Mapping[frozenset[str], Kind | None],
+    *,
+    by_file: bool,
+    where: str | None,
+) -> list[dict[str, Any]]:
+    """All pairs of equal images: found by pixels, by their files' checksums, or known.
+
+    Args:
+        table: one row per image: id, group, split, sha256.
+        images: in the order of the table.
+        found: by comparing pixels.
+        known: from `read_known`; pairs of which an image is not there do not count.
+        where: the file of the known pairs, for messages.
+        by_file: whether each image has a file of its own, whose checksum tells it from others.
+
+    Raises:
+        DataError: an id of a known pair is another spelling of one that is there.
+    """
+    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
+    if by_file:  # of a volume, many slices share the file
+        for _, same in table[table["sha256"].duplicated(keep=False)].groupby("sha256"):
+            for a, b in itertools.combinations(same.index, 2):
+                if same["group"][a] != same["group"][b]:
+                    pairs[a, b] = Pair(a, b, "identical", 0.0)
+    position = {image: i for i, image in enumerate(table["id"])}
+    for names, kind in known.items():
+        if names <= position.keys():
+            a, b = sorted(position[name] for name in names)
+            measured = pairs.get((a, b)) or Pair(a, b, "near", difference(images[a], images[b]))
+            pairs[a, b] = Pair(a, b, kind or measured.kind, measured.difference)
+    _check_spelling({name for names in known for name in names}, position, where)
+    ids, splits = table["id"].tolist(), table["split"].tolist()
+    return [
+        {
+            "a": ids[a],
+            "split_a": splits[a],
+            "b": ids[b],
+            "split_b": splits[b],
+            "kind": pair.kind,
+            "difference": round(pair.difference, 2),
+            "known": frozenset((ids[a], ids[b])) in known,
+        }
+        for (a, b), pair in sorted(pairs.items())
+    ]
+
+
+def _check_spelling(names: Collection[str], ids: Collection[str], where: str | None) -> None:
+    """A pair may name images that are not there, but not in another spelling of those that are."""
+    by_key = {keys.loosely(image): image for image in ids}
+    for name in sorted(names):
+        other = by_key.get(keys.loosely(name))
+        if other is not None and name not in ids:
+            raise DataError(
+                f"{where}: found {keys.shown(name)}, and the data has {keys.shown(other)}, which "
+                "is another spelling of it; use one spelling"
+            )
 
 
 def _candidates(

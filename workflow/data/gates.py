@@ -6,7 +6,6 @@ All that is wrong is told at once. What passes is written to `gates.json`, with 
 every class and the test images that also occur in training or validation.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ import pandas as pd
 
 from workflow.base.errors import DataError
 from workflow.base.files import write_json
-from workflow.config import paths
+from workflow.config import cells, paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
-from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
+from workflow.data.duplicates import Duplicates, find_duplicates, listed_pairs, read_known
 from workflow.data.plausible import RawFacts, cause_of_empty, told_levels, told_lost
 from workflow.data.split import SPLITS
 
@@ -65,14 +64,17 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
     say(f"{dataset}: what each split holds\n{_as_text(prevalence)}")
     images = [image for name in SPLITS for image in _images(config, dataset, name)]
     found = find_duplicates(images, table["group"].tolist())
-    duplicates = _listed(definition, table, images, found, known)
+    duplicates = listed_pairs(
+        table, images, found, known, by_file=not definition.volumes, where=known_file
+    )
     crossing = [entry for entry in duplicates if entry["split_a"] != entry["split_b"]]
     groups, leaks = _groups_apart(definition, table)
-    facts = RawFacts.read(paths.prepared(config, dataset))
+    facts = RawFacts.read(paths.raw_facts(config, dataset))
     for line in facts.ignored:
         say(f"{dataset}: {line}")
     agreement, lost = _masks_and_labels(definition, table, facts)
     masks, empty = _masks_valid(definition, table, facts)
+    masks.failures += _masks_to_learn_from(config, dataset, table)
     levels = Gate("grey levels", *told_levels(dataset, table["id"].tolist(), images))
     gates = [
         levels,
@@ -250,41 +252,6 @@ def _groups_apart(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[
     return gate, None
 
 
-def _listed(
-    definition: Dataset,
-    table: pd.DataFrame,
-    images: list[np.ndarray],
-    found: Duplicates,
-    known: dict[frozenset[str], Any],
-) -> list[dict[str, Any]]:
-    """All pairs of equal images: found by pixels, by their files' checksums, or known."""
-    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
-    if not definition.volumes:  # there the file is a volume, which many slices share
-        for _, same in table[table["sha256"].duplicated(keep=False)].groupby("sha256"):
-            for a, b in itertools.combinations(same.index, 2):
-                if same["group"][a] != same["group"][b]:
-                    pairs[a, b] = Pair(a, b, "identical", 0.0)
-    position = {image: i for i, image in enumerate(table["id"])}
-    for names, kind in known.items():
-        if names <= position.keys():
-            a, b = sorted(position[name] for name in names)
-            measured = pairs.get((a, b)) or Pair(a, b, "near", difference(images[a], images[b]))
-            pairs[a, b] = Pair(a, b, kind or measured.kind, measured.difference)
-    ids, splits = table["id"].tolist(), table["split"].tolist()
-    return [
-        {
-            "a": ids[a],
-            "split_a": splits[a],
-            "b": ids[b],
-            "split_b": splits[b],
-            "kind": pair.kind,
-            "difference": round(pair.difference, 2),
-            "known": frozenset((ids[a], ids[b])) in known,
-        }
-        for (a, b), pair in sorted(pairs.items())
-    ]
-
-
 def _no_copies(
     dataset: str,
     known_file: str | None,
@@ -372,6 +339,24 @@ def _masks_valid(
             f"{MOST_EMPTY:.0%} may be: {cause_of_empty(facts, empty)}"
         )
     return gate, {"images": len(empty), "of": len(masked), "ids": empty}
+
+
+def _masks_to_learn_from(config: Config, dataset: str, table: pd.DataFrame) -> list[str]:
+    """What to say where only some images to train on have a mask, and a method would segment."""
+    learnt = table[table["split"] != "test"]
+    without = learnt["id"][learnt["blank"]].tolist()
+    methods = [
+        run.method
+        for run in cells.runs(config)
+        if run.dataset == dataset and "segmentation" in config.methods[run.method].tasks
+    ]
+    if not methods or not 0 < len(without) < len(learnt):
+        return []
+    return [
+        f"{len(without)} of {len(learnt)} images to train and validate on have no mask: "
+        f"{_named(without)}; {_named(methods)} would segment. Add the masks, leave these images out"
+        " of the split (a CSV that datasets.*.split names), or select methods that only classify"
+    ]
 
 
 def _masks_and_labels(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from workflow.base.files import read_json
-from workflow.data.prepare import RAW_FACTS
 
 # An image of fewer grey levels that lie closer together than this is nearly flat: of 16-bit files
 # that use 12 bits or less, or of a range that is not that of the images.
@@ -25,7 +24,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class RawFacts:
-    """What preparing saw of the raw files; see `workflow.data.prepare.RAW_FACTS`.
+    """What preparing saw of the raw files; see `workflow.data.prepare`.
 
     Attributes:
         known: whether it is on record; tells an empty mask from one that became so.
@@ -38,9 +37,8 @@ class RawFacts:
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> "RawFacts":
+    def read(cls, file: Path) -> "RawFacts":
         """Of a prepared data set; nothing is known where the file is not there."""
-        file = folder / RAW_FACTS
         if not file.is_file():
             return cls()
         found = read_json(file)

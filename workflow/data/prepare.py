@@ -31,9 +31,6 @@ from workflow.running import fingerprint
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
 FILES = ("images.npy", "masks.npy", "labels.npy", "index.parquet")
 
-# Beside the manifest: what was seen of the raw files and is not in the arrays, for people to read.
-RAW_FACTS = "raw.json"
-
 
 def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) -> None:
     """Write arrays, index, manifest and identity of a data set.
@@ -57,7 +54,7 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
     for name in SPLITS:
         for file in FILES:
             files[f"{name}/{file}"] = sha256(folder / name / file)
-    write_json(folder / RAW_FACTS, found)
+    write_json(paths.raw_facts(config, dataset), found)
     manifest = _manifest(config, dataset, table, files)
     write_json(folder / "manifest.json", manifest)
     write_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
@@ -91,7 +88,7 @@ def _fill(
     """Read every group that has an image in some split, and put its images in their places.
 
     Returns:
-        What only the raw files say, for `RAW_FACTS`: `ignored`, the files that are not used, and
+        What only the raw files say: `ignored`, the files that are not used, and
         `lost_in_resizing`, for each lesion the images whose raw mask alone holds it.
     """
     source, size = open_source(config, dataset), config.datasets[dataset].image_size

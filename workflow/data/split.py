@@ -17,6 +17,7 @@ import pandas as pd
 from workflow.base.errors import DataError
 from workflow.config.datasets import kfold_of, ratio_of
 from workflow.config.model import Config
+from workflow.data.reading import keys
 from workflow.data.stratify import amounts_of, balanced_folds, ratio_parts
 
 SPLITS = ("train", "val", "test")
@@ -154,7 +155,8 @@ def _by_file(file: str, dataset: str, inventory: pd.DataFrame) -> pd.DataFrame:
             )
         raise DataError(
             f"{file}: {len(absent)} of its ids are not in the raw data of {dataset}, first "
-            f"{absent[0]}; complete the data, or name another split"
+            f"{absent[0]}{keys.nearest(absent[0], [*inventory['group'], *inventory['id']])}; "
+            "complete the data, or name another split"
         )
     images = inventory[["id", "group"]].assign(key=inventory[known])
     merged = images.merge(given.rename(columns={"id": "key"}), on="key")
@@ -178,6 +180,7 @@ def read_split(path: Path) -> pd.DataFrame:
     missing = {"id", "split"} - set(split.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; expected id, split")
+    split["id"] = split["id"].map(keys.tidy)
     if "tasks" not in split:
         split["tasks"] = "both"
     twice = split["id"][split["id"].duplicated()]

@@ -5,6 +5,7 @@ Imports neither torch nor matplotlib: there are many tables, and each is a job.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from workflow.base.errors import ConfigError
@@ -24,6 +25,7 @@ from workflow.tables.extra import (
     build_rule_table,
 )
 from workflow.tables.formats import save
+from workflow.tables.scored import missing_from_scores
 
 
 def make_table(config: Config, key: str, results: Results | None = None) -> None:
@@ -46,6 +48,14 @@ def make_table(config: Config, key: str, results: Results | None = None) -> None
 
 def load_table(config: Config, key: str, results: Results | None = None) -> ReportTable:
     """A table from what the runs and the data steps left; arguments as for `make_table`."""
+    table = _load(config, key, results)
+    if table.kind in ("datasets", "efficiency"):
+        return table
+    missing = missing_from_scores(config, table_runs(config, key))
+    return replace(table, notices=(*table.notices, *missing))
+
+
+def _load(config: Config, key: str, results: Results | None) -> ReportTable:
     kind = config.tables[key].kind
     if kind == "datasets":
         manifests = read_manifests(config, dataset_rows(config, key))

@@ -47,9 +47,9 @@ class Pairing(NamedTuple):
 
     Attributes:
         images, masks: folders; `masks` is None where none are found.
-        image_suffix, mask_suffix: what follows the id in their names.
+        image_suffix: what follows the id in the name of an image.
+        mask_suffixes: what follows it in those of masks; several, where an image has several.
         pairs: id -> image and its masks.
-        several: whether some image has more than one mask.
         below: whether files of folders below are meant.
         suffix: of volumes; empty where the files are pictures.
     """
@@ -57,9 +57,8 @@ class Pairing(NamedTuple):
     images: Path
     masks: Path | None
     image_suffix: str
-    mask_suffix: str
+    mask_suffixes: list[str]
     pairs: dict[str, tuple[Path, list[Path]]]
-    several: bool
     below: bool
     suffix: str
 
@@ -143,7 +142,7 @@ def _two_folders(folder: Path, shown: list[Path], drawn: list[Path]) -> Pairing:
         name = _id_of_mask(_stem(file), mask_suffix, by_id)
         if name is not None:
             pairs[name][1].append(file)
-    return _pairing(folder, images, masks, image_suffix, mask_suffix, pairs)
+    return _pairing(images, masks, image_suffix, pairs)
 
 
 def _shared_length(shown: list[Path], drawn: list[Path]) -> Callable[[str], int]:
@@ -188,7 +187,7 @@ def _one_folder(folder: Path, files: list[Path]) -> Pairing:
         if stem[:n] in stems and MASK_WORDS.search(stem[n:])
     )
     if not endings and (kinds := _kinds(list(stems))):
-        return _by_kind(folder, place, stems, kinds)
+        return _by_kind(place, stems, kinds)
     suffix = _commonest(endings) if endings else ""
     pairs: dict[str, tuple[Path, list[Path]]] = {}
     masks: list[tuple[str, Path]] = []
@@ -201,7 +200,7 @@ def _one_folder(folder: Path, files: list[Path]) -> Pairing:
     for name, file in masks:
         if name in pairs:
             pairs[name][1].append(file)
-    return _pairing(folder, place, place if masks else None, "", suffix, pairs)
+    return _pairing(place, place if masks else None, "", pairs)
 
 
 def _kinds(stems: Sequence[str]) -> tuple[str, str] | None:
@@ -215,7 +214,7 @@ def _kinds(stems: Sequence[str]) -> tuple[str, str] | None:
     return (images[0], masks[0]) if masks and images else None
 
 
-def _by_kind(folder: Path, place: Path, stems: dict[str, Path], kinds: tuple[str, str]) -> Pairing:
+def _by_kind(place: Path, stems: dict[str, Path], kinds: tuple[str, str]) -> Pairing:
     """Images and masks in one folder, whose names end in their kind."""
     image, mask = kinds
     pairs: dict[str, tuple[Path, list[Path]]] = {
@@ -224,28 +223,28 @@ def _by_kind(folder: Path, place: Path, stems: dict[str, Path], kinds: tuple[str
     for stem, file in stems.items():
         if stem.endswith(mask) and stem.removesuffix(mask) in pairs:
             pairs[stem.removesuffix(mask)][1].append(file)
-    return _pairing(folder, place, place, image, mask, pairs)
+    return _pairing(place, place, image, pairs)
 
 
 def _pairing(
-    folder: Path,
     images: Path,
     masks: Path | None,
     image_suffix: str,
-    mask_suffix: str,
     pairs: dict[str, tuple[Path, list[Path]]],
 ) -> Pairing:
     """The pairing, with what follows from it."""
     every = [file for image, drawn in pairs.values() for file in (image, *drawn)]
     places = {images, masks}
+    endings = {
+        _stem(file).removeprefix(name) for name, (_, drawn) in pairs.items() for file in drawn
+    }
     first = next(iter(pairs.values()))[0]
     return Pairing(
         images,
         masks,
         image_suffix,
-        mask_suffix,
+        sorted(endings),
         pairs,
-        several=any(len(drawn) > 1 for _, drawn in pairs.values()),
         below=any(file.parent not in places for file in every),
         suffix=suffix_of(first) if suffix_of(first) in VOLUMES else "",
     )

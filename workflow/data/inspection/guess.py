@@ -126,10 +126,11 @@ def _suffixes(found: Pairing) -> list[Line]:
     lines: list[Line] = []
     if found.image_suffix:
         lines.append((f"image_suffix: {_text(found.image_suffix)}", "behind the id, in images"))
-    if found.mask_suffix:
-        lines.append((f"mask_suffix: {_text(found.mask_suffix)}", "behind the id, in masks"))
-    if found.several and not found.suffix:
-        lines.append(("several_masks: true", "some images have more than one; they are joined"))
+    if len(found.mask_suffixes) > 1:
+        why = "some images have several masks, which are joined"
+        lines.append((f"mask_suffix: {_list(found.mask_suffixes)}", why))
+    elif any(found.mask_suffixes):
+        lines.append((f"mask_suffix: {_text(found.mask_suffixes[0])}", "behind the id, in masks"))
     return lines
 
 

@@ -9,6 +9,7 @@ from workflow.data.reading import keys
 from workflow.data.reading.leftovers import is_picture, reasons, refuse_pictures, unused
 from workflow.data.sources.found_files import is_meant
 
+JPEG = (".jpg", ".jpeg")
 NO_PICTURE = "no image by its name or beginning"
 
 
@@ -23,7 +24,7 @@ def ignored_files(
     Args:
         layout: names the folders.
         images: id -> image.
-        masks: id -> masks.
+        masks: id -> its masks.
         suffixes: of images and of masks that are read.
 
     Raises:
@@ -44,9 +45,10 @@ def ignored_files(
         left = _meant(layout, folder, left, lines)
         other = _other_pictures(layout, folder, left, images, masks, suffixes[1])
         left = [file for file in left if file not in other]
-        refuse_pictures("folder.masks", folder, left, _words(suffixes[1]))
+        also = "" if layout.mask_threshold is not None else ", or folder.mask_threshold for JPEG"
+        refuse_pictures("folder.masks", folder, left, f"{_words(suffixes[1])}{also}")
         lines += reasons(folder, left, NO_PICTURE)
-        lines += reasons(folder, other, f"their stems do not end in {layout.mask_suffix}")
+        lines += reasons(folder, other, f"their stems do not end in {_endings(layout)}")
     return lines
 
 
@@ -55,6 +57,10 @@ def _meant(layout: FolderLayout, folder: Path, files: list[Path], lines: list[st
     kept = [file for file in files if is_meant(file, folder, layout)]
     lines += reasons(folder, set(files) - set(kept), "by folder.include and folder.exclude")
     return kept
+
+
+def _endings(layout: FolderLayout) -> str:
+    return " or ".join(map(repr, layout.mask_suffixes))
 
 
 def _words(suffixes: tuple[str, ...]) -> str:
@@ -74,7 +80,7 @@ def _other_pictures(
     Raises:
         DataError: one of them seems to be a mask after all.
     """
-    if not layout.mask_suffix:
+    if "" in layout.mask_suffixes:
         return []
     other = [
         file
@@ -83,22 +89,23 @@ def _other_pictures(
     ]
     bare = [image for image in images if image not in masks]
     ids = {image.casefold(): image for image in images}
+    endings = [keys.tidy(suffix) for suffix in layout.mask_suffixes]
     for file in other:
         stem = keys.tidy(file.stem)
         image = _longest_prefix(stem, ids)
         if (image is None and bare) or image in bare:
             example = image or bare[0]
             raise DataError(
-                f"{file}: found a picture whose stem does not end in {layout.mask_suffix!r} "
+                f"{file}: found a picture whose stem does not end in {_endings(layout)} "
                 f"(folder.mask_suffix), and {images[example]} has no mask ({len(bare)} such "
-                f"images); rename it to {example}{layout.mask_suffix}{file.suffix} if it is its "
-                "mask, or move it out of the folder"
+                f"images); rename it to {example}{layout.mask_suffixes[0]}{file.suffix} if it is "
+                "its mask, or move it out of the folder"
             )
-        if image is not None and stem.startswith(f"{image}{keys.tidy(layout.mask_suffix)}"):
+        if image is not None and stem.startswith(tuple(f"{image}{x}" for x in endings)):
             raise DataError(
                 f"{file}: found what seems to be a further mask of {images[image]}, beside "
-                f"{masks[image][0].name}; an image has one mask. Join them, set "
-                "folder.several_masks if they belong over each other, or move it out of the folder"
+                f"{masks[image][0].name}; list its suffix in folder.mask_suffix too, or move it out"
+                " of the folder"
             )
     return other
 
@@ -107,3 +114,15 @@ def _longest_prefix(stem: str, ids: Mapping[str, str]) -> str | None:
     """The longest id with which a stem begins, capitals aside; `ids` are by their small letters."""
     folded = stem.casefold()
     return next((ids[folded[:n]] for n in range(len(folded), 0, -1) if folded[:n] in ids), None)
+
+
+def jpeg_hint(folder: Path, layout: FolderLayout) -> str:
+    """What to do where masks are JPEG."""
+    count = sum(file.suffix.lower() in JPEG for file in folder.iterdir())
+    if not count or layout.mask_threshold is not None:
+        return ""
+    return (
+        f"; found {count} JPEG files there, in which compression makes up values along edges: set "
+        "folder.mask_threshold (such as 128) in place of folder.mask_values to read them, or "
+        "store masks as PNG"
+    )

@@ -18,6 +18,11 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
+def is_printable(name: str) -> bool:
+    """Whether a name can stand in a table and be told from others by eye."""
+    return bool(name) and name.isprintable() and name == name.strip() and not set("/\\") & set(name)
+
+
 def alike(name: str) -> str:
     """The same text for names that differ only in capitals, spaces, or forms of one letter."""
     folded = unicodedata.normalize("NFKC", name).casefold()
@@ -59,14 +64,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     A file's ending does not count: tables often have `a.png` where `a` is meant.
     """
-    wanted = _bare(name)
+    wanted = loosely(name)
     for other in known:
-        if _bare(other) == wanted:
+        if loosely(other) == wanted:
             return f" (there is {shown(other)}, which is another spelling of it)"
     return ""
 
 
-def _bare(name: str) -> str:
+def loosely(name: str) -> str:
+    """As `same_name`, the ending of an image file left out."""
     return same_name(re.sub(r"\.(png|jpe?g|tiff?|bmp|gif)$", "", name.strip(), flags=re.IGNORECASE))
 
 

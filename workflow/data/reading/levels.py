@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from workflow.base.errors import DataError
-from workflow.data.reading.pictures import PHOTOGRAPHS, bits_of, check_opaque, opened
+from workflow.data.reading.pictures import PHOTOGRAPHS, check_opaque, is_unsigned, opened
 from workflow.data.sources.intensities import stretch
 
 # 0 to 65535 becomes 0 to 255.
 SIXTEEN_BIT = 257
+_READ = ("1", "L", "P", "RGB", "LA", "La", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The ends of a range, in the unit of the stored pixels.
 Span = tuple[float, float]
 
@@ -30,8 +31,7 @@ def stored_pixels(path: Path, color: bool, *, by_type: bool) -> np.ndarray:
         DataError: the file cannot be used; see `opened`.
     """
     with opened(path, PHOTOGRAPHS) as image:
-        bits = bits_of(image)
-        check_opaque(path, image, bits)
+        bits = check_opaque(path, image)
         if image.mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16)
         if image.mode in ("I", "F"):
@@ -41,18 +41,30 @@ def stored_pixels(path: Path, color: bool, *, by_type: bool) -> np.ndarray:
                     "`intensity` is type. Set datasets.*.intensity to image, dataset or a range "
                     "[low, high], or convert the file"
                 )
-            return _finite(path, np.asarray(image))
+            return _finite(path, np.asarray(image), unsigned=is_unsigned(image))
+        if image.mode not in _READ:
+            raise DataError(
+                f"{path}: found an image in {image.mode}; expected grey, a palette, RGB or CMYK. "
+                "Convert the file"
+            )
         if bits > 8 and not by_type:
             raise DataError(
                 f"{path}: found colour of {bits} bits, of which 8 are read; expected 8, or grey. "
                 "Convert the file, or set datasets.*.intensity to type"
             )
+        image.info.pop("transparency", None)  # of what does not occur
         if image.mode in ("La", "RGBa"):
             image = image.convert(image.mode.upper())
         return np.asarray(image.convert("RGB" if color else "L"))
 
 
-def _finite(path: Path, pixels: np.ndarray) -> np.ndarray:
+def _finite(path: Path, pixels: np.ndarray, *, unsigned: bool) -> np.ndarray:
+    """Numbers that can be scaled; Pillow reads large unsigned ones as negative."""
+    if pixels.dtype.kind == "i" and unsigned and pixels.min() < 0:
+        raise DataError(
+            f"{path}: found whole numbers of 32 bits above 2147483647; store them as 32-bit "
+            "floating point, or smaller"
+        )
     wrong = int(np.count_nonzero(~np.isfinite(pixels)))
     if wrong:
         raise DataError(

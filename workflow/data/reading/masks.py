@@ -9,7 +9,7 @@ from PIL import Image
 
 from workflow.base.errors import DataError
 from workflow.config.datasets import FolderLayout
-from workflow.data.reading.pictures import DRAWINGS, bits_of, check_opaque, opened
+from workflow.data.reading.pictures import DRAWINGS, check_opaque, opened
 
 # A grey picture saved as JPEG in colour may differ by a little from channel to channel.
 TINT = 32
@@ -96,7 +96,7 @@ def _by_threshold(path: Path, threshold: float) -> np.ndarray:
 def _by_color(path: Path, layout: FolderLayout, lesions: Sequence[str]) -> np.ndarray:
     with opened(path, DRAWINGS) as image:
         _check_mode(path, image)
-        check_opaque(path, image, bits_of(image))
+        check_opaque(path, image)
         if image.mode not in ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "RGBX"):
             raise DataError(
                 f"{path}: found a mask of more than 8 bits; expected colours (folder.mask_colors)."
@@ -136,7 +136,7 @@ def _triple(colour: Sequence[int]) -> str:
     return f"[{', '.join(map(str, colour))}]"
 
 
-def _shown_values(path: Path, formats: Sequence[str], tint: int = 0) -> tuple[np.ndarray, str]:
+def _shown_values(path: Path, formats: tuple[str, ...], tint: int = 0) -> tuple[np.ndarray, str]:
     """The values of a mask `[H, W]`, and what its palette says of them, if it has one.
 
     Args:
@@ -148,9 +148,8 @@ def _shown_values(path: Path, formats: Sequence[str], tint: int = 0) -> tuple[np
         bool of a file of one bit; else numbers as they are stored, of a palette the greys.
     """
     with opened(path, formats) as image:
-        bits = bits_of(image)
         _check_mode(path, image)
-        check_opaque(path, image, bits)
+        bits = check_opaque(path, image)
         if image.mode in ("P", "PA"):
             return _of_palette(path, image)
         values = np.asarray(image)
@@ -206,7 +205,8 @@ def _of_palette(path: Path, image: Image.Image) -> tuple[np.ndarray, str]:
     ) + (", ..." if len(used) > 4 else "")
     distinct = len(np.unique(colours, axis=0)) == len(used)
     if (palette == palette[:, :1]).all() and (distinct or image.format == "GIF"):
-        says = "" if (colours[:, 0] == used).all() else f"the file has a palette: {listed}"
+        same = (colours[:, 0] == used).all()
+        says = "" if same else f"the file has a palette, and what is shown counts: {listed}"
         return palette[indices][..., 0].astype(np.uint8), says
     named = distinct and not palette[0].any() and colours[used > 0].any(axis=1).all()
     if named and image.format != "GIF":

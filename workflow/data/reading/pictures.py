@@ -7,7 +7,7 @@ the first of many pages, channels that have no meaning in the format.
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ DRAWINGS = ("PNG", "TIFF", "BMP", "GIF")
 DAMAGED = (
     OSError, ValueError, SyntaxError, TypeError, EOFError, LookupError, ArithmeticError,
     AttributeError, AssertionError, RuntimeError, MemoryError, struct.error, zlib.error,
+    Image.DecompressionBombError,
 )  # fmt: skip
 # How files of other kinds begin, at which byte.
 _BEGINNINGS = (
@@ -44,7 +45,9 @@ _BEGINNINGS = (
     (0, b"version https://git-lfs", "pointer of Git LFS in place of the file"),
 )  # fmt: skip
 _WHITE_IS_ZERO = 0
-_PHOTOMETRIC, _CHANNELS = 262, 277  # tags of TIFF
+# Tags of TIFF.
+_BITS, _PHOTOMETRIC, _CHANNELS, _SAMPLES = 258, 262, 277, 339
+_UNSIGNED, _SIGNED = 1, 2
 
 
 def kind_of(path: Path) -> str:
@@ -59,18 +62,20 @@ def kind_of(path: Path) -> str:
     return ""
 
 
-def found_instead(path: Path, formats: Sequence[str]) -> str:
+def found_instead(path: Path, formats: tuple[str, ...]) -> str:
     """What stands in the place of an image, and which formats are opened."""
     kind = kind_of(path)
-    expected = f"expected {' or '.join(formats)}"
+    expected = f"expected {', '.join(formats[:-1])} or {formats[-1]}"
     if kind in formats:
-        return f"found {kind} that ends early or is altered"
+        return f"found {kind} that is damaged, or of a kind that is not read"
+    if kind == "JPEG":  # masks alone may not be JPEG
+        expected += ", or folder.mask_threshold, with which masks may be JPEG"
     return f"found {kind}; {expected}" if kind else f"found no format that is known; {expected}"
 
 
 @contextmanager
 def opened(
-    path: Path, formats: Sequence[str], advice: str = "replace the file"
+    path: Path, formats: tuple[str, ...], advice: str = "replace the file"
 ) -> Iterator[Image.Image]:
     """An image file, its pixels not yet read, that passes `check_shown`.
 
@@ -139,44 +144,59 @@ def _check_tags(path: Path, image: Image.Image) -> None:
             " store it with 0 as black (PhotometricInterpretation MinIsBlack)"
         )
 
+    signed = _SIGNED in np.atleast_1d(tags.get(_SAMPLES, _UNSIGNED))
+    if signed and bits_of(path, image) == 8:
+        raise DataError(
+            f"{path}: found signed numbers of 8 bits, which would be read as 0 to 255; store them "
+            "unsigned, or as 16 bits"
+        )
+
 
 def _check_covered(path: Path, image: Image.Image) -> None:
     """The frame of a GIF may be smaller than its picture; the rest is transparent then."""
-    tile = image.tile[0] if image.format == "GIF" and image.tile else None
-    if tile is not None and tuple(tile[1] or ()) != (0, 0, *image.size):
+    tiles = getattr(image, "tile", None)
+    if image.format == "GIF" and tiles and tuple(tiles[0][1] or ()) != (0, 0, *image.size):
         raise DataError(
             f"{path}: found a frame that covers only part of the picture, the rest is transparent; "
             "store it whole, without transparency"
         )
 
 
-def bits_of(image: Image.Image) -> int:
-    """Bits of each channel as stored; asked before the pixels are read.
+def bits_of(path: Path, image: Image.Image) -> int:
+    """Bits of each channel as stored.
 
     Pillow keeps 8 of the 16 bits of a colour image, and blows 1 to 4 bits of grey up to 8.
     """
     tags = getattr(image, "tag_v2", None)
     if image.format == "TIFF" and tags is not None:
-        stored = tags.get(258, (1,))
+        stored = tags.get(_BITS, (1,))
         return int(max(stored) if isinstance(stored, tuple) else stored)
-    if image.format == "PNG" and image.tile:
-        rawmode = str(image.tile[0][3])
-        depth = rawmode.partition(";")[2].rstrip("BNLI")
-        return int(depth) if depth.isdigit() else 1 if rawmode == "1" else 8
+    if image.format == "PNG":
+        with path.open("rb") as stream:
+            return stream.read(25)[24]  # of the header, which is always the first chunk
     return 8
 
 
-def check_opaque(path: Path, image: Image.Image, bits: int) -> None:
+def is_unsigned(image: Image.Image) -> bool:
+    """Whether a TIFF holds unsigned whole numbers."""
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and _UNSIGNED in np.atleast_1d(tags.get(_SAMPLES, _UNSIGNED))
+
+
+def check_opaque(path: Path, image: Image.Image) -> int:
     """See that every pixel is shown as it is stored, whatever lies behind the image.
 
     Args:
         path: the file, for the message.
         image: the opened file.
-        bits: of each channel, from `bits_of`.
+
+    Returns:
+        Bits of each channel as stored.
 
     Raises:
         DataError: some pixel is not opaque.
     """
+    bits = bits_of(path, image)
     hidden = _not_opaque(image, bits)
     if hidden:
         width, height = image.size
@@ -186,6 +206,7 @@ def check_opaque(path: Path, image: Image.Image, bits: int) -> None:
             "on the background that is meant (such as: magick IN -background black -alpha remove "
             "-alpha off OUT)"
         )
+    return bits
 
 
 def _not_opaque(image: Image.Image, bits: int) -> int:
@@ -204,5 +225,7 @@ def _not_opaque(image: Image.Image, bits: int) -> int:
     if isinstance(mark, tuple):
         declared = np.array(mark, int) >> (8 if bits > 8 else 0)
         return int(np.count_nonzero((pixels == declared).all(axis=-1)))
+    if pixels.dtype == bool:
+        return int(np.count_nonzero(pixels == bool(mark)))
     scale = 255 // (2**bits - 1) if image.mode == "L" and bits < 8 else 1
     return int(np.count_nonzero(pixels == mark * scale))

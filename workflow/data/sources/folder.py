@@ -15,12 +15,13 @@ import numpy as np
 from workflow.base.errors import DataError
 from workflow.config.datasets import Dataset, FolderLayout
 from workflow.config.model import Config
+from workflow.data.reading.columns import groups_of, labels_of
 from workflow.data.reading.folder_leftovers import ignored_files
 from workflow.data.reading.levels import Span, grey_levels, span_of, stored_pixels
 from workflow.data.reading.masks import mask_classes
 from workflow.data.reading.pictures import PHOTOGRAPHS, opened
 from workflow.data.sources.found_files import check_patterns, groups_by_pattern
-from workflow.data.sources.label_table import groups_of, labels_of, match_rows, read_table
+from workflow.data.sources.label_table import match_rows, read_table
 from workflow.data.sources.pairing import IMAGES, find_images, find_masks, mask_name, mask_suffixes
 from workflow.data.sources.source import RawImage, Row, Source
 
@@ -108,8 +109,8 @@ class Folder:
         """
         for image in self._members[group]:
             pixels = self._pixels(self._images[image])
-            mask = self._mask(self._masks[image]) if image in self._masks else None
             height, width = pixels.shape[:2]
+            mask = self._mask(image, (height, width)) if image in self._masks else None
             yield RawImage(image, pixels, mask, (height, width))
 
     def _row(self, group: str, image: str) -> Row:
@@ -118,12 +119,7 @@ class Folder:
             width, height = header.size
         pixels = dict.fromkeys(self._dataset.lesions, 0) if self._masks else {}
         if masks:
-            values = self._mask(masks)
-            if values.shape != (height, width):
-                raise DataError(
-                    f"{masks[0]}: found {values.shape[1]} × {values.shape[0]} pixels, but {file} "
-                    f"has {width} × {height}; a mask must have the size of its image"
-                )
+            values = self._mask(image, (height, width))
             for k, lesion in enumerate(self._dataset.lesions, start=1):
                 pixels[lesion] = int(np.count_nonzero(values == k))
         labels = self._labels.get(image) or {x: int(pixels[x] > 0) for x in self._dataset.labels}
@@ -139,26 +135,25 @@ class Folder:
             **{f"pixels_{lesion}": count for lesion, count in pixels.items()},
         }
 
-    def _mask(self, paths: list[Path]) -> np.ndarray:
-        """The masks of an image, laid over each other, as uint8 `[H, W]` with k for lesion k."""
-        first, *others = paths
-        mask = mask_classes(first, self._layout, self._dataset.lesions)
-        for path in others:
-            more = mask_classes(path, self._layout, self._dataset.lesions)
-            if more.shape != mask.shape:
+    def _mask(self, image: str, shape: tuple[int, int]) -> np.ndarray:
+        """The masks of an image as one, of the image's height and width."""
+        joined = np.zeros(shape, np.uint8)
+        for path in self._masks[image]:
+            mask = mask_classes(path, self._layout, self._dataset.lesions)
+            if mask.shape != shape:
                 raise DataError(
-                    f"{path}: found {more.shape[1]} × {more.shape[0]} pixels, but {first} has "
-                    f"{mask.shape[1]} × {mask.shape[0]}; masks of one image must have one size"
+                    f"{path}: found {mask.shape[1]} × {mask.shape[0]} pixels, but "
+                    f"{self._images[image]} has {shape[1]} × {shape[0]}; a mask must have the size "
+                    "of its image"
                 )
-            both = (mask > 0) & (more > 0) & (mask != more)
+            both = (mask > 0) & (joined > 0) & (mask != joined)
             if both.any():
                 raise DataError(
-                    f"{path}: {np.count_nonzero(both)} pixels are of another lesion in the other "
-                    f"masks of its image, such as {first}; a pixel has one lesion. Correct the "
-                    "masks"
+                    f"{path}: found {np.count_nonzero(both)} pixels of a lesion that are another "
+                    "one in a further mask of the image; draw each pixel as one lesion"
                 )
-            mask = np.maximum(mask, more)
-        return mask
+            np.copyto(joined, mask, where=mask > 0)
+        return joined
 
     def _pixels(self, path: Path) -> np.ndarray:
         """An image for resizing, its range brought to 0..255 as the configuration says."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from workflow.base.errors import DataError
 from workflow.config.datasets import Intensity
 
 
@@ -12,19 +11,12 @@ def range_of(voxels: np.ndarray, rule: Intensity) -> tuple[float, float]:
     Args:
         voxels: the whole volume; of unsigned integers where the rule is `type`.
         rule: `type`, `volume` or a range; see `Intensity`.
-
-    Raises:
-        DataError: the rule is for images by themselves.
     """
     if rule == "type":
         return 0, np.iinfo(voxels.dtype).max
     if rule == "volume":
         return voxels.min().item(), voxels.max().item()
-    if isinstance(rule, str):
-        raise DataError(
-            f"intensity: found {rule!r}, which does not go with volumes; expected type, volume or "
-            "a range [low, high]. Correct it"
-        )
+    assert not isinstance(rule, str)  # the configuration allows no other of volumes
     return rule
 
 

@@ -6,13 +6,7 @@ from typing import Any
 
 from workflow.base.errors import DataError
 from workflow.data.reading import keys
-from workflow.data.sources.pairing import printable
-
-# pandas writes integers as 1.0 where a column has gaps.
-BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-
-# Image id -> column -> text.
-Table = dict[str, dict[str, str]]
+from workflow.data.reading.columns import Table
 
 
 def read_table(path: Path, columns: list[str], id_column: str) -> tuple[Table, list[str]]:
@@ -93,79 +87,3 @@ def match_rows(path: Path, table: Table, images: dict[str, Path]) -> None:
             f"{path}: id {absent[0]!r} has no image in folder.images ({len(absent)} such rows); "
             f"add the image, or delete the row{keys.nearest(absent[0], images)}"
         )
-
-
-def labels_of(
-    path: Path, table: Table, labels: list[str], column: str | None
-) -> dict[str, dict[str, int]]:
-    """id -> label -> 0 or 1.
-
-    Args:
-        path: the CSV, for messages.
-        table: its rows.
-        labels: names of the labels.
-        column: the column that names the label of a row; None where each label has a column.
-
-    Raises:
-        DataError: a cell holds something else, or no row has a label.
-    """
-    if column is not None:
-        return _named_labels(path, table, labels, column)
-    for image, row in table.items():
-        for label in labels:
-            if row[label] not in BINARY:
-                raise DataError(
-                    f"{path}: {image}: found {row[label]!r} in column {label!r}; allowed: 0 and 1"
-                )
-    return {image: {name: BINARY[row[name]] for name in labels} for image, row in table.items()}
-
-
-def _named_labels(
-    path: Path, table: Table, labels: list[str], column: str
-) -> dict[str, dict[str, int]]:
-    """id -> label -> whether the cell of a column names it."""
-    named = {image: keys.tidy(row[column]) for image, row in table.items()}
-    empty = [image for image, name in named.items() if not name]
-    if empty:
-        raise DataError(
-            f"{path}: {empty[0]}: found nothing in column {column!r} (folder.label_column; "
-            f"{len(empty)} such rows); expected the name of a label, or of something else"
-        )
-    twice = keys.look_alike(named.values())
-    if twice:
-        raise DataError(
-            f"{path}: found {keys.side_by_side(twice)} in column {column!r} (folder.label_column), "
-            "which are spellings of one name; use one spelling"
-        )
-    found = sorted(set(named.values()))
-    for label in labels:
-        if label not in found:
-            raise DataError(
-                f"{path}: no row has label {label!r} in column {column!r} (folder.label_column); "
-                f"found {keys.listed(found)}. Correct `labels`{keys.nearest(label, found)}"
-            )
-    return {image: {x: int(x == name) for x in labels} for image, name in named.items()}
-
-
-def groups_of(path: Path, table: Table, column: str) -> dict[str, str]:
-    """id -> group.
-
-    Raises:
-        DataError: a cell cannot be a name, or two of them are spellings of one.
-    """
-    for image, row in table.items():
-        if not printable(row[column]):
-            raise DataError(
-                f"{path}: {image}: found {row[column]!r} in column {column!r} (folder.group); "
-                "expected a name in printable characters, no slashes, no space at either end"
-            )
-    groups = {image: keys.tidy(row[column]) for image, row in table.items()}
-    twice = keys.spelled_twice(groups.values())
-    if twice:
-        firsts = [next(image for image in groups if groups[image] == name) for name in twice]
-        raise DataError(
-            f"{path}: found {keys.side_by_side(twice)} in column {column!r} (folder.group; such as "
-            f"rows {' and '.join(firsts)}), which are spellings of one name, so that its images "
-            "could lie on two sides of a split; use one spelling"
-        )
-    return groups

@@ -3,18 +3,17 @@
 A mask without image is an error, because a name that silently fails to match is noticed too late.
 """
 
-import re
 from pathlib import Path
 
 from workflow.base.errors import DataError
 from workflow.config.datasets import FolderLayout
 from workflow.data.reading import keys
+from workflow.data.reading.folder_leftovers import JPEG, jpeg_hint
 from workflow.data.sources.found_files import files_in, id_of
 
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 # No JPEG, unless a threshold is given: its compression makes up values along every edge.
 MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
-JPEG = (".jpg", ".jpeg")
 
 
 def find_images(layout: FolderLayout) -> dict[str, Path]:
@@ -34,15 +33,15 @@ def find_images(layout: FolderLayout) -> dict[str, Path]:
     for file in _files(folder, "folder.images", IMAGES, layout):
         if shared and _image_of_mask(file.stem, layout) is not None:
             continue
-        if not file.stem.endswith(layout.image_suffix):
-            continue
-        name = id_of(file, folder, layout, file.stem.removesuffix(layout.image_suffix))
-        if not printable(name):
+        if not keys.is_printable(id_of(file, folder, layout)):
             raise DataError(
                 f"{folder}: file name {file.name!a} cannot be an id; rename it with printable "
                 "characters, no backslash, and no space at either end"
             )
-        image = keys.tidy(name)
+        stem, suffix = keys.tidy(file.stem), keys.tidy(layout.image_suffix)
+        if not stem.endswith(suffix):
+            continue
+        image = keys.tidy(id_of(file, folder, layout, stem.removesuffix(suffix)))
         if image in found:
             below = ", or set folder.ids to path" if layout.subfolders else ""
             raise DataError(
@@ -51,7 +50,7 @@ def find_images(layout: FolderLayout) -> dict[str, Path]:
             )
         found[image] = file
     if not found:
-        ending = f"; stems end in {layout.image_suffix!r} (folder.image_suffix)"
+        ending = f", whose stems end in {layout.image_suffix!r} (folder.image_suffix)"
         ending = ending if layout.image_suffix else ""
         where = " in the folder itself, not in folders below it (or set folder.subfolders)"
         raise DataError(
@@ -72,62 +71,51 @@ def mask_suffixes(layout: FolderLayout) -> tuple[str, ...]:
     return (*MASKS, *(JPEG if layout.mask_threshold is not None else ()))
 
 
-def _image_of_mask(stem: str, layout: FolderLayout) -> str | None:
-    """What the stem of a mask says of its image, before the suffix; None of what is no mask."""
-    more = r"(?:[_-]?[0-9]+)?" if layout.several_masks else ""
-    suffix = re.escape(keys.tidy(layout.mask_suffix))
-    match = re.fullmatch(f"(.*){suffix}{more}", keys.tidy(stem), re.DOTALL)
-    return match[1] if match else None
+def _image_of_mask(stem: str, layout: FolderLayout) -> tuple[str, str] | None:
+    """What the stem of a mask says of its image, and its suffix; None of what is no mask."""
+    stem = keys.tidy(stem)
+    for suffix in sorted(map(keys.tidy, layout.mask_suffixes), key=len, reverse=True):
+        if stem.endswith(suffix):
+            return stem.removesuffix(suffix), suffix
+    return None
 
 
-def find_masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, list[Path]]:
-    """Image id -> its masks, of the images that have one.
+def find_masks(layout: FolderLayout, images: dict[str, Path]) -> dict[str, tuple[Path, ...]]:
+    """Image id -> its masks, of the images that have one; one for each suffix at most.
 
     Raises:
-        DataError: there is none, or one has no image, or an image has more than it may.
+        DataError: there is none, or one has no image, or two are called alike.
     """
-    folder, found, orphans = Path(str(layout.masks)), dict[str, list[Path]](), dict[Path, str]()
+    folder, orphans = Path(str(layout.masks)), list[tuple[str, Path]]()
+    found: dict[str, dict[str, Path]] = {}
     for file in _files(folder, "folder.masks", mask_suffixes(layout), layout):
-        stem = _image_of_mask(file.stem, layout)
-        if stem is None:
+        parts = _image_of_mask(file.stem, layout)
+        if parts is None:
             continue
+        stem, suffix = parts
         image = keys.tidy(id_of(file, folder, layout, stem))
-        if image in found and not layout.several_masks:
-            raise DataError(
-                f"{file}: {found[image][0].name} is a mask of the same image; remove one of them, "
-                "or set folder.several_masks, if they belong over each other"
-            )
+        other = found.get(image, {}).get(suffix)
+        if other is not None:
+            raise DataError(f"{file}: {other.name} is a mask of the same image; remove one of them")
         if image in images:
-            found.setdefault(image, []).append(file)
+            found.setdefault(image, {})[suffix] = file
         else:
-            orphans[file] = image
+            orphans.append((image, file))
     example = mask_name(layout, next(iter(images)))
     if not found:
         raise DataError(
             f"{folder}: found no mask of any image (folder.masks); the first would be {example} "
             f"(or {', '.join(MASKS[1:])}). Correct folder.masks or folder.mask_suffix"
-            f"{_jpeg_hint(folder, layout)}"
+            f"{jpeg_hint(folder, layout)}"
         )
     if orphans:
-        first = next(iter(orphans))
-        near = keys.nearest(orphans[first], images)
+        image, file = orphans[0]
         raise DataError(
-            f"{first}: no image has this mask ({len(orphans)} such masks); masks are called "
-            f"as {example}. Rename or remove it, or correct folder.mask_suffix{near}"
+            f"{file}: no image has this mask ({len(orphans)} such masks); masks are called "
+            f"as {example}. Rename or remove it, or correct folder.mask_suffix"
+            f"{keys.nearest(image, images)}"
         )
-    return found
-
-
-def _jpeg_hint(folder: Path, layout: FolderLayout) -> str:
-    """What to do where masks are JPEG."""
-    count = sum(file.suffix.lower() in JPEG for file in folder.iterdir())
-    if not count or layout.mask_threshold is not None:
-        return ""
-    return (
-        f"; found {count} JPEG files there, in which compression makes up values along edges: set "
-        "folder.mask_threshold (such as 128) in place of folder.mask_values to read them, or "
-        "store masks as PNG"
-    )
+    return {image: tuple(masks.values()) for image, masks in found.items()}
 
 
 def _files(folder: Path, key: str, suffixes: tuple[str, ...], layout: FolderLayout) -> list[Path]:
@@ -145,9 +133,4 @@ def _same(one: Path, other: Path) -> bool:
 
 def mask_name(layout: FolderLayout, image: str) -> str:
     """The path that the mask of an image would have."""
-    return f"{Path(str(layout.masks)) / (image + layout.mask_suffix)}{MASKS[0]}"
-
-
-def printable(name: str) -> bool:
-    """Whether a name can stand in a table and be told from others by eye."""
-    return bool(name) and name.isprintable() and name == name.strip() and not set("/\\") & set(name)
+    return f"{Path(str(layout.masks)) / (image + layout.mask_suffixes[0])}{MASKS[0]}"

@@ -161,7 +161,7 @@ def _pairs(layout: FolderLayout) -> tuple[dict[str, Path], dict[str, Path]]:
         )
     images = _volumes(folder, "folder.images", layout)
     drawn = images if shared else _volumes(masks, "folder.masks", layout)
-    suffix = layout.mask_suffix
+    (suffix,) = layout.mask_suffixes
     if shared:
         images = {name: path for name, path in images.items() if not name.endswith(suffix)}
         drawn = {name: path for name, path in drawn.items() if name.endswith(suffix)}

@@ -88,8 +88,8 @@ def busi() -> dict[str, Any]:
             if k == 2 and not empty:
                 save(DATA / kind / f"{stem}_mask_1.png", white(disc(seed + 50)))
     folder = {
-        "images": "DATA", "masks": "DATA", "mask_suffix": "_mask", "mask_values": [255],
-        "several_masks": True, "subfolders": True, "color": True,
+        "images": "DATA", "masks": "DATA", "mask_suffix": ["_mask", "_mask_1"],
+        "mask_values": [255], "subfolders": True, "color": True,
     }  # fmt: skip
     return {"folder": folder, "lesions": ["tumour"], "labels": ["tumour"]}
 
@@ -109,7 +109,7 @@ def ham10000() -> dict[str, Any]:
         "mask_values": [255], "subfolders": True, "labels": "DATA/metadata.csv",
         "id_column": "image_id", "label_column": "dx", "group": "lesion_id", "color": True,
     }  # fmt: skip
-    return {"folder": folder, "lesions": ["lesion"], "labels": ["mel", "bkl"]}
+    return {"folder": folder, "lesions": ["lesion"], "labels": ["bkl", "mel", "nv"]}
 
 
 def nifti() -> dict[str, Any]:

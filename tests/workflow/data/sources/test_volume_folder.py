@@ -320,7 +320,7 @@ def test_a_slice_that_ends_early_is_named(series):
     [
         ({"labels": "x.csv"}, "`labels` does not go with `volumes`"),
         ({"color": True}, "`volumes` are grey"),
-        ({"several_masks": True, "mask_suffix": "_m"}, "`several_masks` does not go with `vol"),
+        ({"mask_suffix": ["_m", "_n"]}, "`mask_suffix` is one suffix where `volumes` is set"),
     ],
 )
 def test_keys_that_do_not_go_with_volumes_are_refused(tmp_path, layout, message):
