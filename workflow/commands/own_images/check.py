@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument(
         "file",
+        nargs="?",
         metavar="FILE",
         help="what `snakemake --configfile` is given: polyps.yaml",
     )
@@ -41,6 +42,8 @@ def run(options: Namespace) -> int:
     """
     from workflow.base.files import write_text
 
+    if options.file is None:
+        raise UsageError("FILE: found none; give the file for --configfile, such as polyps.yaml")
     config = configured(Path(options.file))
     names = _chosen(config, options.datasets)
     # Only now: they import pandas.

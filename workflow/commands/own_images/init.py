@@ -17,7 +17,7 @@ from workflow.base.errors import UsageError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("folder", metavar="FOLDER", help="has the images, at any depth")
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="has the images, at any depth")
     parser.add_argument("--name", metavar="NAME", help="of the data set; default: of the folder")
     parser.add_argument("--to", metavar="FILE", help="to write; default: NAME.yaml")
 
@@ -31,6 +31,8 @@ def run(options: Namespace) -> None:
     from workflow.base.files import write_text
     from workflow.data.inspection.guess import first_configuration, name_for
 
+    if options.folder is None:
+        raise UsageError("FOLDER: found none; give a folder with images, such as data/polyps")
     folder = Path(options.folder)
     if not folder.is_dir():
         raise UsageError(f"FOLDER: found {folder}, which is no folder; name one with images")
