@@ -15,6 +15,7 @@ from PIL import Image
 from workflow.base.errors import DataError
 from workflow.data.reading.pictures import (
     DAMAGED,
+    PHOTOGRAPHS,
     check_opaque,
     check_shown,
     kind_of,
@@ -26,14 +27,17 @@ MARGIN = 2
 # The largest photograph on record has 30 million pixels; far larger ones are refused as damaged.
 # Pillow itself opens none above 178,956,970.
 LARGEST_PIXELS = 150_000_000
-# What the archives hold: photographs, and masks.
-PHOTOGRAPH, MASK = ("JPEG",), ("PNG",)
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a photograph, from its header; it must be a single one, and upright."""
+def size_of(path: Path, formats: tuple[str, ...] = PHOTOGRAPHS) -> tuple[int, int]:
+    """Width and height of an image file, from its header; it must be a single one, and upright.
+
+    Args:
+        path: the file.
+        formats: Pillow's names of the formats that it may have.
+    """
     try:
-        with _opened(path, PHOTOGRAPH) as image:
+        with _opened(path, formats) as image:
             check_shown(path, image)
             return image.size
     except DAMAGED as error:
@@ -66,31 +70,42 @@ def _told(path: Path, error: Exception, otherwise: str) -> DataError:
     return DataError(f"{path}: {otherwise}; fetch it again")
 
 
-def decode_mask(path: Path) -> np.ndarray:
-    """The greys of a mask as they are shown, uint8 `[H, W]`."""
+def decode(path: Path, mode: str, formats: tuple[str, ...] = PHOTOGRAPHS) -> np.ndarray:
+    """The pixels of an image file as they are shown.
+
+    Args:
+        path: the file.
+        mode: `L` for greys, `RGB` for colours.
+        formats: Pillow's names of the formats that it may have.
+
+    Returns:
+        uint8 `[H, W]` or `[H, W, 3]`.
+    """
     try:
-        with _opened(path, MASK) as image:
+        with _opened(path, formats) as image:
             check_shown(path, image)
             bits = check_opaque(path, image)
             if bits > 8:
-                raise DataError(
-                    f"{path}: found {bits} bits; expected 8, with 0 and 255. Fetch it again"
-                )
-            return np.asarray(image.convert("L"))
+                raise DataError(f"{path}: found {bits} bits; expected 8. Fetch it again")
+            return np.asarray(image.convert(mode))
     except DAMAGED as error:
         raise _told(path, error, "cannot be decoded") from error
 
 
-def decode_reduced(path: Path, size: int) -> tuple[np.ndarray, tuple[float, float]]:
+def decode_reduced(
+    path: Path, size: int, formats: tuple[str, ...] = PHOTOGRAPHS
+) -> tuple[np.ndarray, tuple[float, float]]:
     """An RGB image, decoded no larger than resizing to `size` needs.
 
     Returns:
         uint8 `[H, W, 3]`, and the height and width in it that the image really covers.
     """
-    size_of(path)
+    size_of(path, formats)
     try:
-        with _opened(path, PHOTOGRAPH) as image:
-            # Only JPEGs have a draft; small images come at full size.
+        with _opened(path, formats) as image:
+            # Only JPEGs have a draft; other formats, and small images, come at full size.
+            if image.format != "JPEG":
+                check_opaque(path, image)
             draft = image.draft("RGB", (MARGIN * size, MARGIN * size))
             _, (_, _, width, height) = draft or (None, (0, 0, *image.size))
             return np.asarray(image.convert("RGB")), (height, width)

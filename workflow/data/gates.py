@@ -325,6 +325,9 @@ def _masks_valid(
         gate.failures.append(f"has_mask does not fit the mask of {_named(wrong)}; prepare it again")
     masked = table[~table["blank"]]
     gate.detail = f"{len(masked)} of {len(table)} images have a mask"
+    bare = table["id"][table["blank"] & (table["split"] == "test")].tolist()
+    if bare:
+        gate.detail += f", {len(bare)} test images have none to be scored with: {_named(bare)}"
     if set(definition.labels) & set(definition.lesions):
         return gate, None
     pixels = masked[[f"pixels_{lesion}" for lesion in definition.lesions]]
@@ -342,15 +345,17 @@ def _masks_valid(
 
 
 def _masks_to_learn_from(config: Config, dataset: str, table: pd.DataFrame) -> list[str]:
-    """What to say where only some images to train on have a mask, and a method would segment."""
+    """What to say where images to train on have no mask, and a method would segment."""
     learnt = table[table["split"] != "test"]
     without = learnt["id"][learnt["blank"]].tolist()
     methods = [
         run.method
         for run in cells.runs(config)
-        if run.dataset == dataset and "segmentation" in config.methods[run.method].tasks
+        if run.dataset == dataset
+        and config.methods[run.method].module is not None
+        and "segmentation" in config.methods[run.method].tasks
     ]
-    if not methods or not 0 < len(without) < len(learnt):
+    if not methods or not without:
         return []
     return [
         f"{len(without)} of {len(learnt)} images to train and validate on have no mask: "

@@ -13,8 +13,8 @@ import numpy as np
 from workflow.base.files import read_json
 
 # An image of fewer grey levels that lie closer together than this is nearly flat: of 16-bit files
-# that use 12 bits or less, or of a range that is not that of the images.
-FEWEST_LEVELS, NARROWEST = 32, 64
+# that use 13 bits or less, or of a range that is not that of the images.
+FEWEST_LEVELS, NARROWEST = 40, 64
 # Percentiles between which its levels lie, a few bright or dead pixels aside.
 _ENDS = (0.01, 0.99)
 # More such images than this share are no accident.

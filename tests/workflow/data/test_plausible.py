@@ -21,7 +21,7 @@ def image(levels, low=0, channels=()):
     return (RANDOM.integers(0, levels, (32, 32, *channels)) + low).astype(np.uint8)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 4, 14, 17, 31])
+@pytest.mark.parametrize("levels", [1, 2, 4, 14, 17, 33, 39])
 @pytest.mark.parametrize("low", [0, 100, 200])
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_a_handful_of_greys_is_refused(levels, low, channels):
@@ -30,14 +30,14 @@ def test_a_handful_of_greys_is_refused(levels, low, channels):
     assert len(failures) == 1
     assert failures[0].startswith("3 of 4 images have a handful of grey levels")
     assert "datasets.mine.intensity" in failures[0]
-    assert "WARNING: 3 images have fewer than 32: a (" in detail
+    assert "WARNING: 3 images have fewer than 40: a (" in detail
 
 
 def test_some_flat_images_are_told_and_pass():
     images = [image(2), *(image(200) for _ in range(9))]
     detail, failures = told_levels("mine", [*"abcdefghij"], images)
     assert failures == []
-    assert "WARNING: 1 images have fewer than 32: a (2)" in detail
+    assert "WARNING: 1 images have fewer than 40: a (2)" in detail
 
 
 def test_drawings_of_few_greys_far_apart_are_told_and_pass():
@@ -129,7 +129,9 @@ def test_files_that_are_no_pictures_are_named_as_ignored(tmp_path):
         ),
     )  # fmt: skip
     assert found["ignored"] == [
+        "DATA/images: ignored Thumbs.db: hidden, or a system's own",
         "DATA/images: ignored README.txt: no image by its name or beginning",
+        "DATA/masks: ignored .hidden.png: hidden, or a system's own",
         "DATA/masks: ignored notes/log.csv: no image by its name or beginning",
         "DATA/labels.csv: ignored line 8, 9: blank",
     ]

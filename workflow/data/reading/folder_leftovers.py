@@ -6,7 +6,13 @@ from pathlib import Path
 from workflow.base.errors import DataError
 from workflow.config.datasets import FolderLayout
 from workflow.data.reading import keys
-from workflow.data.reading.leftovers import is_picture, reasons, refuse_pictures, unused
+from workflow.data.reading.leftovers import (
+    is_picture,
+    reasons,
+    refuse_pictures,
+    split_hidden,
+    unused,
+)
 from workflow.data.sources.found_files import is_meant
 
 JPEG = (".jpg", ".jpeg")
@@ -36,12 +42,16 @@ def ignored_files(
     folder, lines = Path(layout.images), []
     shared = layout.masks is not None and Path(layout.masks).samefile(folder)
     left = unused(folder, used, [path for path in named if not path.samefile(folder)])
+    left, hidden = split_hidden(folder, left)
+    lines += hidden
     left = _meant(layout, folder, left, lines)
     refuse_pictures("folder.images", folder, left, _words(suffixes[0]))
     lines += reasons(folder, left, NO_PICTURE)
     if layout.masks is not None and not shared:
         folder = Path(layout.masks)
         left = unused(folder, used, [path for path in named if not path.samefile(folder)])
+        left, hidden = split_hidden(folder, left)
+        lines += hidden
         left = _meant(layout, folder, left, lines)
         other = _other_pictures(layout, folder, left, images, masks, suffixes[1])
         left = [file for file in left if file not in other]

@@ -70,7 +70,7 @@ def is_hidden(path: Path, folder: Path) -> bool:
 
 
 def unused(folder: Path, used: Collection[Path], apart: Collection[Path] = ()) -> list[Path]:
-    """The files below a folder that are not used, hidden ones aside; some paths are not looked at.
+    """The files below a folder that are not used; some paths are not looked at.
 
     Args:
         folder: the folder.
@@ -78,11 +78,14 @@ def unused(folder: Path, used: Collection[Path], apart: Collection[Path] = ()) -
         apart: other folders and files that are named for something else.
     """
     taken = set(used)
-    return [
-        file
-        for file in files_below(folder, apart)
-        if file not in taken and not is_hidden(file, folder)
-    ]
+    return [file for file in files_below(folder, apart) if file not in taken]
+
+
+def split_hidden(folder: Path, files: Collection[Path]) -> tuple[list[Path], list[str]]:
+    """The files that are not hidden, and a line that names the others as ignored."""
+    hidden = [file for file in files if is_hidden(file, folder)]
+    shown = [file for file in files if file not in set(hidden)]
+    return shown, reasons(folder, hidden, "hidden, or a system's own")
 
 
 def refuse_pictures(key: str, folder: Path, files: Collection[Path], suffixes: str) -> None:

@@ -49,8 +49,8 @@ def stored_pixels(path: Path, color: bool, *, by_type: bool) -> np.ndarray:
             )
         if bits > 8 and not by_type:
             raise DataError(
-                f"{path}: found colour of {bits} bits, of which 8 are read; expected 8, or grey. "
-                "Convert the file, or set datasets.*.intensity to type"
+                f"{path}: found colour of {bits} bits, of which only the upper 8 can be read, so "
+                "that no range can be chosen; store it with the 8 bits that count, or as grey"
             )
         image.info.pop("transparency", None)  # of what does not occur
         if image.mode in ("La", "RGBa"):

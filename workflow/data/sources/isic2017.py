@@ -21,9 +21,9 @@ from workflow.config import paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.config.sources import PublicSource
-from workflow.data.decoding import decode_mask, decode_reduced, size_of
+from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.reading import keys
-from workflow.data.reading.leftovers import reasons, refuse_pictures, unused
+from workflow.data.reading.leftovers import reasons, refuse_pictures, split_hidden, unused
 from workflow.data.sources.source import RawImage, Row
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
@@ -49,6 +49,8 @@ ABOUT = PublicSource(
 DIAGNOSES = ABOUT.labels
 # The threshold of the challenge's own scorer, which is 128 of {0, 255}.
 MASK_THRESHOLD = 128
+# Formats of the images and of the masks.
+PHOTOGRAPH, MASK = ("JPEG",), ("PNG",)
 # How names end, in capitals or not.
 IMAGE_ENDING, MASK_ENDING = ".jpg", "_segmentation.png"
 
@@ -107,7 +109,7 @@ class Isic2017:
     def rows(self, group: str) -> list[Row]:
         """The one image of a group; see `Source.rows`."""
         files = self._files[group]
-        width, height = size_of(files.image)
+        width, height = size_of(files.image, PHOTOGRAPH)
         return [
             {
                 "id": group,
@@ -124,11 +126,11 @@ class Isic2017:
     def read(self, group: str, size: int) -> Iterator[RawImage]:
         """The one image of a group, decoded no larger than `size` asks for, and its mask."""
         files = self._files[group]
-        width, height = size_of(files.image)
-        pixels, extent = decode_reduced(files.image, size)
+        width, height = size_of(files.image, PHOTOGRAPH)
+        pixels, extent = decode_reduced(files.image, size, PHOTOGRAPH)
         mask = None
         if files.mask is not None:
-            greys = decode_mask(files.mask)
+            greys = decode(files.mask, "L", MASK)
             if 0 < greys.max() < MASK_THRESHOLD:
                 raise DataError(
                     f"{files.mask}: found values up to {greys.max()}, which all count as "
@@ -209,6 +211,8 @@ def _leftovers(roots: list[Path], files: dict[str, _Files]) -> list[str]:
         for kind, ending in (("Data", IMAGE_ENDING), ("Part1_GroundTruth", MASK_ENDING))
     ):
         left = unused(folder, used) if folder.is_dir() else []
+        left, hidden = split_hidden(folder, left)
+        lines += hidden
         if left and not any(folder in path.parents for path in used):
             lines += reasons(folder, left, "another folder of this name is read")
             continue

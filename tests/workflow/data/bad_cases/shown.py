@@ -302,6 +302,7 @@ RANGES = Group(
     SETTINGS,
     [
         _range("images of 16 bits hold 12", _noise(0, 4096)),
+        _range("images of 16 bits hold 13", _noise(0, 8192)),
         _range("images of 16 bits hold 10", _noise(0, 1024)),
         _range("images of 16 bits hold 8", _noise(0, 256)),
         _range("images of 16 bits lie around 32768", _noise(32768 - 1000, 32768 + 1000)),
@@ -324,7 +325,7 @@ RANGES = Group(
         _number("images are too large whole numbers", "found whole numbers of 32 bits above",
                 _noise(0, 900).astype(np.uint32) * np.uint32(4_000_000), intensity="image"),
         Case("images are colour of 16 bits, and a range is given",
-             f"{IMAGE}: found colour of 16 bits, of which 8 are read",
+             f"{IMAGE}: found colour of 16 bits, of which only the upper",
              wrote(IMAGE, png(COLOURS * 257, 16)),
              {"datasets": {"mine": {"intensity": "image"}}}),
         Case("the intensity of volumes is named", "found 'volume'; allowed with source folder: ty",

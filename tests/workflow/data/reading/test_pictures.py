@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.workflow.data.bad_cases.crafted import alpha, palette, png, tiff, trns
 from workflow.base.errors import DataError
-from workflow.data.decoding import decode_mask, decode_reduced, size_of
+from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.reading.levels import grey_levels, stored_pixels
 from workflow.data.reading.pictures import PHOTOGRAPHS, bits_of, kind_of, opened
 
@@ -121,7 +121,7 @@ def test_a_picture_that_says_it_is_upright_is_read(tmp_path, turn):
 )  # fmt: skip
 def test_masks_of_isic_2017_are_read_as_they_are_shown(tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
-    np.testing.assert_array_equal(decode_mask(tmp_path / "x.png"), GREYS % 2 * 255)
+    np.testing.assert_array_equal(decode(tmp_path / "x.png", "L"), GREYS % 2 * 255)
 
 
 def test_no_format_but_the_named_ones_is_ever_tried(tmp_path, monkeypatch):
