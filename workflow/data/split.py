@@ -66,14 +66,8 @@ def split_notes(
         inventory: a row per image, with `id` and `label_*`.
         split: what `make_split` made of it.
     """
-    notes, rule = [], config.datasets[dataset].split
-    outside = inventory["id"][~inventory["id"].isin(set(split["id"]))].tolist()
-    if outside:
-        named = ", ".join(outside[:NAMED]) + (", ..." if len(outside) > NAMED else "")
-        notes.append(
-            f"{dataset}: split {rule!r} leaves out {len(outside)} of {len(inventory)} images: "
-            f"{named}; they are neither trained on nor scored"
-        )
+    rule = config.datasets[dataset].split
+    notes = [f"{dataset}: {line}" for line in left_out(rule, inventory, split)]
     placed = inventory.merge(split, on="id")
     for label in config.datasets[dataset].labels:
         if f"label_{label}" not in placed or not placed[f"label_{label}"].any():
@@ -87,6 +81,18 @@ def split_notes(
                     f"{groups} groups have one"
                 )
     return notes
+
+
+def left_out(rule: str, inventory: pd.DataFrame, split: pd.DataFrame) -> list[str]:
+    """A line that names the images which are in no part of a split; none where all are."""
+    outside = inventory["id"][~inventory["id"].isin(set(split["id"]))].tolist()
+    if not outside:
+        return []
+    named = ", ".join(outside[:NAMED]) + (", ..." if len(outside) > NAMED else "")
+    return [
+        f"split {rule!r} leaves out {len(outside)} of {len(inventory)} images: {named}; they are "
+        "neither trained on nor scored"
+    ]
 
 
 def _by_group(config: Config, dataset: str, inventory: pd.DataFrame) -> dict[str, str]:

@@ -12,7 +12,14 @@ import numpy as np
 
 from workflow.base.errors import DataError
 from workflow.config.datasets import Dataset, FolderLayout
-from workflow.data.sources.found_files import check_patterns, files_in, groups_by_pattern, id_of
+from workflow.data.reading.leftovers import reasons
+from workflow.data.sources.found_files import (
+    check_patterns,
+    files_in,
+    groups_by_pattern,
+    id_of,
+    is_meant,
+)
 from workflow.data.sources.intensities import range_of, stretch
 from workflow.data.sources.source import RawImage, Row
 from workflow.data.sources.volume_files import (
@@ -26,6 +33,7 @@ from workflow.data.sources.volume_files import (
     same_place,
     suffix_of,
 )
+from workflow.running.raw_files import find_files
 
 # What lies beside a .mhd header, and is no volume by itself.
 VOXELS = (".raw", ".zraw")
@@ -60,6 +68,7 @@ class VolumeFolder:
             self._members.setdefault(groups[volume], []).append(volume)
         self.groups: Sequence[str] = sorted(self._members)
         self.tables: Sequence[Path] = ()
+        self.ignored: Sequence[str] = _left_out(layout)
 
     def rows(self, group: str) -> list[Row]:
         """The slices taken of the volumes of one group, with the pixels of each lesion.
@@ -220,6 +229,16 @@ def _volumes(folder: Path, key: str, layout: FolderLayout) -> dict[str, Path]:
     if not found:
         raise DataError(f"{folder}: found no volumes ({key}); {EXPECTED}")
     return found
+
+
+def _left_out(layout: FolderLayout) -> list[str]:
+    """Lines that name the files which the configuration's patterns leave out."""
+    folders = dict.fromkeys(map(Path, filter(None, (layout.images, layout.masks))))
+    lines = []
+    for folder in folders:
+        files = [file for file, _ in find_files(folder) if not is_meant(file, folder, layout)]
+        lines += reasons(folder, files, "by folder.include and folder.exclude")
+    return lines
 
 
 def _is_voxels(file: Path, files: Sequence[Path]) -> bool:

@@ -199,6 +199,17 @@ def test_warnings_name_what_to_think_of(here):
     assert "is a group of its own" not in warnings
 
 
+def test_images_that_a_split_leaves_out_are_told_by_check_and_gates(here):
+    entry = LAYOUTS["cvc"]()
+    Path("split.csv").write_text(
+        "id,split\n2,train\n3,train\n4,val\n5,val\n6,test\n7,test\n9,test\n"
+    )
+    found = looked_at(configured(entry, "split.csv"), here / "place")
+    told = "split 'split.csv' leaves out 5 of 12 images: 1, 10, 11, 12, 8; they are neither tr"
+    assert any(told in line for line in found.warnings)
+    assert any(told in line for line in found.gates["ignored"])
+
+
 # ---- init
 
 

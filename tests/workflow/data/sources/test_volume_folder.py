@@ -153,7 +153,11 @@ def test_a_file_that_is_no_volume_is_named(tmp_path, name):
     lay(tmp_path, ".mhd")
     (tmp_path / "images" / name).write_text("x")
     refused(tmp_path, rf"{name}: is no volume \(1 such files\); expected files \.nii")
-    assert opened(tmp_path, exclude=[name]).groups == ["p1", "p2", "p3"]
+    source = opened(tmp_path, exclude=[name])
+    assert source.groups == ["p1", "p2", "p3"]
+    assert source.ignored == [
+        f"{tmp_path / 'images'}: ignored {name}: by folder.include and folder.exclude"
+    ]
 
 
 def test_an_id_that_is_there_twice_is_named(tmp_path):
