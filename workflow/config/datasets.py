@@ -212,7 +212,7 @@ class FolderLayout(Section):
         if self.volumes:
             for key in ("labels", "group", "label_column"):
                 if getattr(self, key):
-                    raise ValueError(f"`{key}` does not go with `volumes`; leave it out")
+                    raise ValueError(f"`{key}` does not go with `volumes`; remove it")
             if not isinstance(self.mask_suffix, str):
                 raise ValueError("`mask_suffix` is one suffix where `volumes` is set")
             if self.mask_threshold is not None or self.mask_colors:

@@ -128,7 +128,8 @@ class VolumeFolder:
         if not same_place(scans, drawn):
             raise DataError(
                 f"{mask}: lies elsewhere in space than {image} ({_difference(scans, drawn)}), so "
-                "that its voxels belong to others; resample the mask onto the volume"
+                "that its voxels belong to others; expected one place. Resample the mask onto the "
+                "volume"
             )
         return scans.voxels, self._classes(mask, drawn.voxels)
 
