@@ -54,11 +54,10 @@ def _groups(found: Look) -> str:
 
 def as_text(found: Look) -> str:
     """The summary: facts, the gates, and what to know before training."""
-    rows = facts(found)
+    rows = [*facts(found), *gate_lines(found)]
     width = max(len(name) for name, _ in rows) + 2
     lines = [f"{found.dataset}: {found.definition.title}"]
     lines += [f"  {name:<{width}}{text}" for name, text in rows]
-    lines += [f"  {name:<{width}}{text}" for name, text in gate_lines(found)]
     for title, what in (("warnings", found.warnings), ("refused", found.failures)):
         if what:
             lines += [f"  {title}:", *(f"    - {line}" for line in what)]
