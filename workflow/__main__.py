@@ -32,6 +32,12 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command(
+        "a first configuration for a folder of images", "workflow.commands.own_images.init"
+    ),
+    "check": Command(
+        "a look at your own images before training", "workflow.commands.own_images.check"
+    ),
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),

@@ -1,5 +1,6 @@
 """The sections of the configuration on data: where raw files lie, and what a data set is."""
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -109,6 +110,35 @@ def kfold_of(split: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def ratio_of(split: str) -> tuple[float, float, float] | None:
+    """The shares of train, val and test of a split `0.7/0.1/0.2` or `70/10/20`; else None.
+
+    They are given as they stand, in the second form as hundredths; whether they add up to 1 is for
+    the caller to check.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)/(\d+\.?\d*|\.\d+)/(\d+\.?\d*|\.\d+)", split)
+    if match is None:
+        return None
+    train, val, test = (float(number) for number in match.groups())
+    if math.isclose(train + val + test, 100):
+        return train / 100, val / 100, test / 100
+    return train, val, test
+
+
+def _pattern(text: str) -> str:
+    """A regular expression with one bracket."""
+    try:
+        brackets = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error}); correct it") from error
+    if brackets != 1:
+        raise ValueError(
+            f"expected one bracket, which finds the group, such as '^(patient[0-9]+)_'; it has "
+            f"{brackets}"
+        )
+    return text
+
+
 Channel = Annotated[int, Field(ge=0, le=255)]
 # Red, green and blue.
 Color = tuple[Channel, Channel, Channel]
@@ -140,6 +170,15 @@ class FolderLayout(Section):
         group: column of that CSV that says which images belong together (a patient, a volume);
             null takes each image by itself.
         color: whether images have three channels or one.
+        subfolders: whether the folders below `images` and `masks` are looked into too.
+        ids: what of a file is the id: its stem, or its path from the folder, with `-` for `/`.
+        include: patterns of the files that are meant (`*.png`, or `left/*` for a path); empty: all.
+        exclude: patterns of files that are not.
+        id_column: column of the CSV with the ids.
+        group_pattern: regular expression whose one bracket finds the group in an id, in the place
+            of `group`.
+        volumes: whether the files are volumes (NIfTI, MetaImage, DICOM, TIFF of several pages), and
+            images their slices.
     """
 
     images: str
@@ -156,6 +195,31 @@ class FolderLayout(Section):
     label_column: str | None = None
     group: str | None = None
     color: bool
+    subfolders: bool = False
+    ids: Literal["stem", "path"] = "stem"
+    include: list[str] = []
+    exclude: list[str] = []
+    id_column: str = "id"
+    group_pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    volumes: bool = False
+
+    @model_validator(mode="after")
+    def _keys_fit_each_other(self) -> Self:
+        if self.group is not None and self.group_pattern is not None:
+            raise ValueError("`group` and `group_pattern` both name groups; set one of them")
+        if self.label_column is not None and self.labels is None:
+            raise ValueError("`label_column` is a column of `labels`; name that CSV")
+        if self.volumes:
+            for key in ("labels", "group", "label_column"):
+                if getattr(self, key):
+                    raise ValueError(f"`{key}` does not go with `volumes`; remove it")
+            if not isinstance(self.mask_suffix, str):
+                raise ValueError("`mask_suffix` is one suffix where `volumes` is set")
+            if self.mask_threshold is not None or self.mask_colors:
+                raise ValueError("masks of `volumes` are read by `mask_values`; set it")
+            if self.color:
+                raise ValueError("`volumes` are grey; set `color` to false")
+        return self
 
     @property
     def mask_suffixes(self) -> list[str]:
@@ -196,7 +260,8 @@ class Dataset(Section):
     """One data set.
 
     Attributes:
-        split: `official`, `balanced`, `kfold I/K`, `slices`, or the path of a CSV.
+        split: `official`, `balanced`, `kfold I/K`, `slices`, a ratio such as `0.7/0.1/0.2` (train,
+            val, test), or the path of a CSV.
         intensity: see `Intensity`.
         duplicates: CSV of images known to be the same (image_a, image_b, ...), or null.
         folder: the folder with the files of source `folder`.
@@ -227,7 +292,7 @@ class Dataset(Section):
         if not self.volumes and self.slice_step != 1:
             raise ValueError(f"`slice_step` goes with source {_with('volumes')} only")
         ranges = ("type", *(("volume",) if self.volumes else ()))
-        if self.folder:
+        if self.folder and not self.folder.volumes:
             ranges += ("image", "dataset")
         if isinstance(self.intensity, str) and self.intensity not in ranges:
             raise ValueError(
@@ -265,12 +330,14 @@ class Dataset(Section):
     @property
     def volumes(self) -> bool:
         """Whether images are slices of volumes."""
-        return bool(self.public and self.public.volumes)
+        return bool(self.folder.volumes if self.folder else self.public and self.public.volumes)
 
     @property
     def by_volume(self) -> bool:
         """Whether several images belong to one group."""
-        return self.volumes or bool(self.folder and self.folder.group)
+        return self.volumes or bool(
+            self.folder and (self.folder.group or self.folder.group_pattern)
+        )
 
 
 def _with(trait: str) -> str:

@@ -20,7 +20,7 @@ from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
 from workflow.data.inventory import read_inventory
-from workflow.data.split import make_split
+from workflow.data.split import make_split, split_notes
 from workflow.running.step import run_step
 
 
@@ -60,9 +60,12 @@ def inventory(config: Config, name: str) -> None:
 def split(config: Config, name: str) -> None:
     """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
+    table = read_inventory(folder)
+    made = make_split(config, name, table)
     with recorded(folder / "split.csv") as temporary:
-        table = make_split(config, name, read_inventory(folder))
-        table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
+        made.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
+    for note in split_notes(config, name, table, made):
+        sys.stdout.write(f"note: {note}\n")
 
 
 def prepare(config: Config, name: str) -> None:

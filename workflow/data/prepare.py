@@ -34,7 +34,7 @@ from workflow.config.model import Config
 from workflow.data.inventory import read_inventory
 from workflow.data.resize import resize
 from workflow.data.sources.source import ignored_by, open_source
-from workflow.data.split import SPLITS
+from workflow.data.split import SPLITS, left_out
 from workflow.running import fingerprint
 
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
@@ -50,7 +50,8 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
     folder = paths.prepared(config, dataset)
     with reading(folder / "split.csv") as file:
         split = pd.read_csv(file, dtype=str, keep_default_na=False).map(from_cell)
-    table = read_inventory(folder).merge(split, on="id", validate="one_to_one")
+    inventory = read_inventory(folder)
+    table = inventory.merge(split, on="id", validate="one_to_one")
     files: dict[str, str] = {}
     with ExitStack() as stack:
         rows = {name: table[table["split"] == name].reset_index(drop=True) for name in SPLITS}
@@ -59,6 +60,7 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
             for name in SPLITS
         }
         found = _fill(config, dataset, rows, arrays, say)
+        found["ignored"] += left_out(config.datasets[dataset].split, inventory, split)
         for name in SPLITS:
             _write_labels(stack, folder / name, config.datasets[dataset].labels, rows[name])
     for name in SPLITS:

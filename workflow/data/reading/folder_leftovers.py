@@ -13,6 +13,7 @@ from workflow.data.reading.leftovers import (
     split_hidden,
     unused,
 )
+from workflow.data.sources.found_files import is_meant
 
 JPEG = (".jpg", ".jpeg")
 NO_PICTURE = "no image by its name or beginning"
@@ -43,6 +44,7 @@ def ignored_files(
     left = unused(folder, used, [path for path in named if not path.samefile(folder)])
     left, hidden = split_hidden(folder, left)
     lines += hidden
+    left = _meant(layout, folder, left, lines)
     refuse_pictures("folder.images", folder, left, _words(suffixes[0]))
     lines += reasons(folder, left, NO_PICTURE)
     if layout.masks is not None and not shared:
@@ -50,6 +52,7 @@ def ignored_files(
         left = unused(folder, used, [path for path in named if not path.samefile(folder)])
         left, hidden = split_hidden(folder, left)
         lines += hidden
+        left = _meant(layout, folder, left, lines)
         other = _other_pictures(layout, folder, left, images, masks, suffixes[1])
         left = [file for file in left if file not in other]
         also = "" if layout.mask_threshold is not None else ", or folder.mask_threshold for JPEG"
@@ -57,6 +60,13 @@ def ignored_files(
         lines += reasons(folder, left, NO_PICTURE)
         lines += reasons(folder, other, f"their stems do not end in {_endings(layout)}")
     return lines
+
+
+def _meant(layout: FolderLayout, folder: Path, files: list[Path], lines: list[str]) -> list[Path]:
+    """The files that the configuration's patterns do not leave out; a line names the others."""
+    kept = [file for file in files if is_meant(file, folder, layout)]
+    lines += reasons(folder, set(files) - set(kept), "by folder.include and folder.exclude")
+    return kept
 
 
 def _endings(layout: FolderLayout) -> str:

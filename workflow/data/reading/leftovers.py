@@ -110,9 +110,10 @@ def refuse_pictures(key: str, folder: Path, files: Collection[Path], suffixes: s
     """
     below = [file for file in files if file.parent != folder and is_picture(file)]
     if below:
+        more = ", or set folder.subfolders" if key.startswith("folder.") else ""
         raise DataError(
             f"{below[0]}: found in a folder below {key} ({len(below)} such files), where it would "
-            f"not be read; move it into {folder}, or out of it"
+            f"not be read; move it into {folder}, or out of it{more}"
         )
     others = [file for file in files if is_picture(file)]
     if others:

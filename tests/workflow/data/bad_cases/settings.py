@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.workflow.data.bad_cases import folder, isic2017, retouch
 from tests.workflow.data.bad_cases.case import (
+    Action,
     Case,
     Group,
     copied,
@@ -32,6 +33,12 @@ def _mine(**keys: Any) -> dict[str, Any]:
 def _pairs(what: str, says: str, text: str | bytes) -> Case:
     """A list of duplicates that cannot be used."""
     return Case(what, f"{PAIRS}: {says}", holds(PAIRS, text), _mine(duplicates=PAIRS))
+
+
+def _two_groups() -> Action:
+    """All images are of two patients."""
+    rows = "".join(f"{name},{int(name in 'ace')},{'PQ'[name > 'c']}\n" for name in folder.NAMES)
+    return holds(folder.TABLE, f"id,wet,patient\n{rows}")
 
 
 def _record(what: str, says: str, text: str) -> Case:
@@ -69,6 +76,22 @@ SPLITS = Group(
             "there are more folds than groups",
             "datasets.mine.split: found 'kfold 1/5'; cannot make 5 folds of 4 groups",
             settings=_mine(split="kfold 1/5"),
+        ),
+        Case(
+            "a ratio does not add up",
+            "datasets.mine.split: found '0.7/0.1/0.1'; the shares of train, val and test",
+            settings=_mine(split="0.7/0.1/0.1"),
+        ),
+        Case(
+            "a ratio leaves nothing for a part",
+            "datasets.mine.split: found '0.8/0.0/0.2'; the shares of train, val and test",
+            settings=_mine(split="0.8/0.0/0.2"),
+        ),
+        Case(
+            "there are fewer groups than parts",
+            "datasets.mine.split: found '0.7/0.1/0.2'; cannot share 2 groups between 3 parts",
+            _two_groups(),
+            _mine(split="0.7/0.1/0.2"),
         ),
         Case("the file is empty", f"{SPLIT}: the file is empty", holds(SPLIT, "")),
         Case(
