@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workflow.base.errors import DataError
-from workflow.base.files import read_csv, read_json, replacing, sha256, write_json, write_text
+from workflow.base.files import (
+    link_or_copy,
+    read_csv,
+    read_json,
+    replacing,
+    sha256,
+    write_json,
+    write_text,
+)
 
 Condition = Literal["good", "damaged", "missing", "unknown"]
 SUFFIX = ".sha256"
@@ -41,9 +49,28 @@ def recorded(path: Path) -> Iterator[Path]:
     """As `replacing`, and the digest of what was written is put beside it."""
     with replacing(path) as temporary:
         yield temporary
-        line = f"{sha256(temporary)}  {path.name}\n"
+        digest = sha256(temporary)
         digest_file(path).unlink(missing_ok=True)
-    write_text(digest_file(path), line)
+    _record(path, digest)
+
+
+def link_recorded(file: Path, target: Path) -> None:
+    """Put an output into another place as well, with what was recorded of it.
+
+    Raises:
+        DataError: the file is damaged, or not there.
+    """
+    digest = recorded_digests(intact(file)).get(file)
+    with replacing(target) as temporary:
+        link_or_copy(file, temporary)
+        digest_file(target).unlink(missing_ok=True)
+    _record(target, sha256(target) if digest is None else digest)
+
+
+def _record(path: Path, digest: str) -> None:
+    """Put the digest of a file beside it; this process need not read what it has just written."""
+    _seen[path] = _look(path)
+    write_text(digest_file(path), f"{digest}  {path.name}\n")
 
 
 def record_text(path: Path, text: str) -> None:
@@ -112,16 +139,21 @@ def intact(path: Path) -> Path:
         DataError: it is damaged, or not there.
     """
     try:
-        found = path.stat()
+        seen = _look(path)
     except FileNotFoundError:
         raise DataError(f"{path}: not there: {make_again(path)}") from None
-    seen = (found.st_ino, found.st_size, found.st_mtime_ns)
     if _seen.get(path) != seen:
         # Once more where it seems to be damaged: it may just be in the middle of being replaced.
         if condition(path) == "damaged" and condition(path) == "damaged":
             raise damaged(path, f"its content is not what was written, by {digest_file(path)}")
         _seen[path] = seen
     return path
+
+
+def _look(path: Path) -> tuple[int, int, int]:
+    """What can be seen of a file without reading it."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from workflow.base.errors import ConfigError
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sections import Pretraining
-from workflow.data.arrays import load_arrays
+from workflow.data.arrays import load_array
 from workflow.running.step import run_step
 
 
@@ -35,7 +35,7 @@ def training_images(config: Config, dataset: str, method: str) -> np.ndarray:
 
     Where the configuration limits them, they lie evenly over the split, whatever the seed.
     """
-    images = load_arrays(config, dataset, "train").images
+    images = load_array(paths.prepared(config, dataset) / "train" / "images.npy")
     wanted = pretraining_of(config, method).images or len(images)
     rows = np.linspace(0, len(images) - 1, min(wanted, len(images))).round().astype(int)
     return images[rows]

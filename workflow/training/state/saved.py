@@ -23,8 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from workflow.base.digests import condition, intact, recorded
-from workflow.base.files import link_or_copy
+from workflow.base.digests import condition, link_recorded
 from workflow.networks.tensors import write_tensors
 from workflow.training.state.interruption import Interrupted
 
@@ -167,8 +166,7 @@ def publish(folder: Path, target: Path, last: str = LAST) -> None:
     outputs = sorted(folder.iterdir(), key=lambda file: file.name == last)
     for output in outputs:
         if not output.name.startswith((".", STATE)):
-            with recorded(target / output.name) as temporary:
-                link_or_copy(intact(output), temporary)
+            link_recorded(output, target / output.name)
 
 
 def finished(folder: Path, last: str = LAST) -> bool:
