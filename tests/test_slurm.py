@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import ROOT, copy_tree, environment
+from tests.workspace import ROOT, command, copy_tree, environment
 
 SCRIPTS = ROOT.parent / "shared" / "slurm"
 
@@ -104,11 +104,11 @@ class Watcher(threading.Thread):
 
 def run(folder: Path, watcher: Watcher, *arguments: str) -> str:
     """The command, on one processor of this host, and with quick looks at the queue."""
-    command = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
+    given = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
     watcher.start()
     try:
         done = subprocess.run(
-            ["taskset", "-c", "0", *command, "--profile", "slurm", *arguments],
+            ["taskset", "-c", "0", *given, "--profile", "slurm", *arguments],
             cwd=folder,
             env=environment(SNAPPY="0.5", PYTHONPATH=str(folder)),
             stdout=subprocess.PIPE,
@@ -125,16 +125,9 @@ def run(folder: Path, watcher: Watcher, *arguments: str) -> str:
 
 def standings(folder: Path) -> dict[str, tuple[str, str | None]]:
     """Method -> how its run stands and in which job of Slurm's, as the status says."""
-    command = [
-        sys.executable,
-        "-m",
-        "workflow",
-        "status",
-        "smoke",
-        "--json",
-    ]
+    asked = [sys.executable, "-m", "workflow", "status", "smoke", "--json"]
     said = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=True
+        asked, cwd=folder, env=environment(), capture_output=True, text=True, check=True
     ).stdout
     return {run["method"]: (run["stand"], run["slurm_job"]) for run in json.loads(said)["runs"]}
 
@@ -210,17 +203,28 @@ def test_with_accounting_a_cancelled_job_is_started_again(tmp_path) -> None:
 
 
 # As few images as there may be: what is looked at is whose jobs are whose.
+SUBMITTED = "has been submitted"
 IMAGES = "{isic2017: {train: 12, val: 6, test: 6, size: [64, 48]}}"
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Runs that are ended with the test, if they have not ended by themselves."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def start(folder: Path, preset: str, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """The command for one small step of a preset, which is left to run."""
-    command = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
-    command += ["--profile", "slurm", "--latency-wait=5", *arguments]
-    command += ["--config", f"preset={preset}", f"data={{phantom: {IMAGES}}}", "--"]
+    given = [sys.executable, str(SCRIPTS / "snappy_snakemake.py"), "--cores", "all"]
+    given += ["--profile", "slurm", "--latency-wait=5", *arguments]
+    given += ["--config", f"preset={preset}", f"data={{phantom: {IMAGES}}}", "--"]
     with log.open("ab") as stream:
         return subprocess.Popen(
-            [*command, f"results/{preset}/data/isic2017/split.csv"],
+            [*given, f"results/{preset}/data/isic2017/split.csv"],
             cwd=folder,
             env=environment(SNAPPY="0.5", PYTHONPATH=str(folder)),
             stdout=stream,
@@ -228,23 +232,32 @@ def start(folder: Path, preset: str, log: Path, *arguments: str) -> subprocess.P
         )
 
 
-def wait_for_job(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a run has a job in Slurm's hands."""
-    deadline = time.monotonic() + 200
-    while "has been submitted" not in log.read_text():
+def wait_for(words: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a run says something."""
+    deadline = time.monotonic() + 300
+    while words not in log.read_text():
         assert process.poll() is None, log.read_text()[-4000:]
         assert time.monotonic() < deadline, log.read_text()[-4000:]
         time.sleep(0.2)
 
 
-def test_runs_beside_each_other_keep_their_jobs_and_a_killed_one_is_gone_on_with(tmp_path) -> None:
+def set_nodes(state: str) -> None:
+    update = ["scontrol", "update", "nodename=n[1-2]", f"state={state}", "reason=test"]
+    subprocess.run(update, check=True)
+
+
+def test_runs_beside_each_other_keep_their_jobs_and_a_killed_one_is_gone_on_with(
+    tmp_path, started
+) -> None:
     tree = copy_tree(tmp_path / "tree")
-    logs = {name: tmp_path / f"{name}.log" for name in ("smoke", "everything", "again")}
+    names = ("smoke", "everything", "killed", "again")
+    logs = {name: tmp_path / f"{name}.log" for name in names}
     with slurm(accounting=False):
         first = start(tree, "smoke", logs["smoke"])
-        wait_for_job(first, logs["smoke"])
+        started.append(first)
+        wait_for(SUBMITTED, first, logs["smoke"])
         planned = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "preset=smoke", "plan"],
+            command("--config", "preset=smoke", "--", "plan"),
             cwd=tree,
             env=environment(),
             capture_output=True,
@@ -253,6 +266,7 @@ def test_runs_beside_each_other_keep_their_jobs_and_a_killed_one_is_gone_on_with
         )
         assert planned.returncode == 0, planned.stdout[-4000:] + planned.stderr[-4000:]
         second = start(tree, "everything", logs["everything"])
+        started.append(second)
         assert [first.wait(400), second.wait(400)] == [0, 0], logs["smoke"].read_text()[-3000:]
         for name in ("smoke", "everything"):
             said = logs[name].read_text()
@@ -260,11 +274,15 @@ def test_runs_beside_each_other_keep_their_jobs_and_a_killed_one_is_gone_on_with
             assert "CANCELLED" not in said
             assert "killed" not in said
             assert "LockException" not in said
-        killed = start(tree, "smoke", logs["again"], "--forceall")
-        wait_for_job(killed, logs["again"])
+        set_nodes("drain")  # its job waits
+        killed = start(tree, "smoke", logs["killed"], "--forceall")
+        started.append(killed)
+        wait_for(SUBMITTED, killed, logs["killed"])
         killed.kill()
         killed.wait()
         again = start(tree, "smoke", logs["again"], "--forceall")
+        started.append(again)
+        wait_for("of a run that was killed were still in the queue", again, logs["again"])
+        set_nodes("resume")
         assert again.wait(400) == 0, logs["again"].read_text()[-3000:]
     assert "its lock is removed" in logs["again"].read_text()
-    assert "of a run that was killed were still in the queue" in logs["again"].read_text()

@@ -80,8 +80,11 @@ def test_a_pack_that_is_stopped_goes_on_with_the_seed_it_was_at(short, monkeypat
     assert second["started"] <= second["finished"]
 
 
-def test_a_finished_job_that_is_started_again_trains_nothing(short, monkeypatch) -> None:
+def test_a_finished_job_that_is_started_again_trains_nothing_and_says_so(
+    short, monkeypatch, capfd
+) -> None:
     train.train_seeds(short, DATASET, METHOD, "0")
+    assert "trained before" not in capfd.readouterr().err
     before = outputs(short, "0")
     for file in paths.run(short, DATASET, METHOD, "0").iterdir():
         file.unlink()  # as Snakemake does, if it was killed before it heard that the job had ended
@@ -89,6 +92,7 @@ def test_a_finished_job_that_is_started_again_trains_nothing(short, monkeypatch)
     train.train_seeds(short, DATASET, METHOD, "0")
     assert not done
     assert outputs(short, "0") == before
+    assert "To train it once more, delete results/" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.0001}, {"precision": "bf16"}])

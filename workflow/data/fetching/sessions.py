@@ -75,12 +75,10 @@ class _WatchedAdapter(HTTPAdapter):
     """Has connections that are cut, also to and through proxies of HTTP."""
 
     def __init__(self, head_seconds: float) -> None:
-        time = {"head_seconds": head_seconds}
-        plain = type("_WatchedHTTP", (_Watched, HTTPConnection), time)
-        secure = type("_WatchedHTTPS", (_Watched, HTTPSConnection), time)
+        # Under urllib3's own names, which stand in its messages.
         self._pools = {
-            "http": type("_HTTPPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-            "https": type("_HTTPSPool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+            "http": _pool(HTTPConnectionPool, HTTPConnection, head_seconds),
+            "https": _pool(HTTPSConnectionPool, HTTPSConnection, head_seconds),
         }
         super().__init__()
 
@@ -95,3 +93,9 @@ class _WatchedAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _pool(pool: type, connection: type, head_seconds: float) -> type:
+    """A class of pools whose connections are cut in time."""
+    watched = type(connection.__name__, (_Watched, connection), {"head_seconds": head_seconds})
+    return type(pool.__name__, (pool,), {"ConnectionCls": watched})
