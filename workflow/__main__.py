@@ -32,6 +32,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
+    "power": Command("what differences a configuration could tell", "workflow.commands.power"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
