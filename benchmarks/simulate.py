@@ -16,7 +16,7 @@ distribution (means: 90 % instead of 95 %; differences hold), and where there is
 variance nobody can know: there the workflow does not test. Two seeds are cautious here, where they
 vary little, and not where they vary more, nor are two groups: a test at .05 then finds a difference
 that is not there in up to .10 (`verdict_words`, which has scores that are bounded and skewed, and
-means whose intervals hold in 90 to 96 %).
+means whose intervals hold in 91 to 97 %).
 
 With four groups, both bootstraps by percentiles fail: that of images finds 30 to 82 % differences
 that are not there, and the hierarchical one's intervals hold in 79 to 83 %.
