@@ -85,10 +85,32 @@ def designs() -> list[Bounded]:
     ]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Repeats of what two laboratories measure of the same methods.
+
+    Attributes:
+        scores: this run's mean score of each group, between 0 and 1, `[repeats, methods, seeds,
+            groups, 1]`.
+        weights: how many images each group has, `[groups, 1]`.
+        printed: the other laboratory's means over its five seeds, per cent, `[repeats, methods]`.
+    """
+
+    scores: Array
+    weights: Array
+    printed: Array
+
+    @property
+    def linear(self) -> Linear:
+        """This run's scores by what each group adds, as the project has it."""
+        weights = np.broadcast_to(self.weights, self.scores.shape)
+        return linearise(self.scores * weights, weights)
+
+
 def laboratories(
     one: Bounded, repeats: int, generator: np.random.Generator, methods: int = 1, apart: float = 0.0
-) -> Iterator[tuple[Linear, Array]]:
-    """Repeats in blocks: this run's scores, and the other laboratory's mean over its seeds.
+) -> Iterator[Measured]:
+    """Repeats in blocks that bound memory.
 
     Args:
         one: what to simulate.
@@ -96,13 +118,10 @@ def laboratories(
         generator: of all random numbers.
         methods: how many methods are measured; each has effects of its own beside common ones.
         apart: the share of the variance of groups and images that is a method's own.
-
-    Yields:
-        This run, linearised, with values `[repeats, methods, seeds]`; and the other laboratory's
-        means `[repeats, methods]`.
     """
     images = sum(one.groups)
     step = max(1, AT_ONCE // (images * methods * (one.seeds + 5) * max(one.labels, 1)))
+    weights = np.array(one.groups, dtype=float)[:, None]
     for start in range(0, repeats, step):
         count = min(step, repeats - start)
         held = _test_set(one, count, methods, apart, generator)
@@ -110,14 +129,8 @@ def laboratories(
         if not one.same_images:
             held = _test_set(one, count, methods, apart, generator)
         other = _scores(one, held, 5, generator)
-        weights = np.array(one.groups, dtype=float)[:, None]
-        linear = linearise(own * weights, np.broadcast_to(weights, own.shape))
-        yield linear, _mean(other, weights)
-
-
-def _mean(scores: Array, weights: Array) -> Array:
-    """Means over groups and seeds of `[repeats, methods, seeds, groups, 1]`, in per cent."""
-    return 100 * (scores * weights).sum(axis=(-2, -1)).mean(axis=-1) / weights.sum()
+        means = 100 * (other * weights).sum(axis=(-2, -1)).mean(axis=-1) / weights.sum()
+        yield Measured(own, weights, means)
 
 
 def _test_set(

@@ -39,6 +39,7 @@ COMMANDS = {
         "a look at your own images before training", "workflow.commands.own_images.check"
     ),
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
+    "power": Command("what differences a configuration could tell", "workflow.commands.power"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
     "curves": Command("losses of runs, also while they train", "workflow.commands.using.curves"),

@@ -28,7 +28,7 @@ NOT_ESTIMABLE = "not estimable"
 DOMINANT = 0.9
 
 SEEDS_UNKNOWN = "one seed: what other seeds would give is not in the interval"
-FEW = "two seeds or two groups: a test at .05 then errs in up to .13"
+FEW = "two seeds or two groups: a test at .05 may err in .10"
 GROUPS_UNKNOWN = "no groups to compare: what other groups would give is not in the interval"
 DOMINATED = "unreliable: one volume or image holds ≥ 90 % of a lesion or label"
 NO_SPREAD = "no variation between seeds or groups: the interval has no width"
@@ -137,10 +137,7 @@ class Difference:
         """
         if self.p is None or self.error is None or self.degrees is None or self.tail is None:
             return None
-        stretch = t_quantile(self.tail, design) / t_quantile(self.degrees, design)
-        reach = -stdtrit(self.tail, design.alpha / tests / 2) / stretch
-        points = float(nctdtrinc(self.tail, 1 - design.power, reach) * self.error)
-        return points if points <= DIFFERENCES[1] else None
+        return detectable_among(tests, self.error, self.degrees, self.tail, design)
 
     @property
     def estimable(self) -> bool:
@@ -278,6 +275,27 @@ def detectable(doubt: Spread, design: Design) -> Array:
     return (
         nctdtrinc(doubt.degrees, 1 - design.power, t_quantile(doubt.degrees, design)) * doubt.error
     )
+
+
+def detectable_among(
+    tests: int, error: float, degrees: float, tail: float, design: Design
+) -> float | None:
+    """The true difference in points that is found with the design's power as the first of `tests`.
+
+    By Holm's steps the first has to be significant at alpha over their number. None where that
+    takes more than a difference can be.
+
+    Args:
+        tests: how many tests there are.
+        error: the standard error of a difference.
+        degrees: its degrees of freedom.
+        tail: those of the tail beyond the quantile.
+        design: its level and power.
+    """
+    stretch = t_quantile(tail, design) / t_quantile(degrees, design)
+    reach = -stdtrit(tail, design.alpha / tests / 2) / stretch
+    points = float(nctdtrinc(tail, 1 - design.power, reach) * error)
+    return points if points <= DIFFERENCES[1] else None
 
 
 def t_quantile(degrees: Array | float, design: Design) -> Array:

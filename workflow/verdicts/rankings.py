@@ -101,7 +101,9 @@ class RankingVerdict:
 def ranking_verdicts(config: Config, results: Results) -> Iterator[RankingVerdict]:
     """A verdict on every printed ranking of two methods or more that a table here holds."""
     for table in made_tables(config):
-        blocks = {block: found for block, found in _blocks(config, table).items() if found[1]}
+        blocks = {
+            block: found for block, found in ranking_blocks(config, table).items() if found[1]
+        }
         columns = {
             block: _column(results, block, members) for block, (members, _) in blocks.items()
         }
@@ -111,8 +113,10 @@ def ranking_verdicts(config: Config, results: Results) -> Iterator[RankingVerdic
                 yield _verdict(config, results, block, numbers, rankings.get(block))
 
 
-def _blocks(config: Config, table: str) -> dict[RankingBlock, tuple[list[str], dict[str, float]]]:
-    """The blocks of a table: the methods compared in it; and method -> printed number of some."""
+def ranking_blocks(
+    config: Config, table: str
+) -> dict[RankingBlock, tuple[list[str], dict[str, float]]]:
+    """The blocks of a table: the methods compared in each, and the printed numbers of some."""
     definition, published = config.tables[table], printed_results()
     rows = table_rows(config, table)
     blocks: dict[RankingBlock, tuple[list[str], dict[str, float]]] = {}

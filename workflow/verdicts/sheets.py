@@ -156,7 +156,7 @@ def _of_claims(verdicts: Verdicts) -> tuple[str, ...]:
         "where its size differs, or is open because this run cannot tell it at the margin; or the "
         "size may differ while the direction is open.",
         "The best of a side is chosen by the same noisy numbers. Where eight methods stand against "
-        "two, that alone makes the difference of the bests smaller, by 0.5 to 2.8 points in "
+        "two, that alone makes the difference of the bests smaller, by 0.4 to 2.6 points in "
         "simulations, in the paper as in this run.",
         "Audit: what the paper's own tables say of the claim, whatever this run finds.",
     )
