@@ -14,7 +14,7 @@ from PIL import Image
 
 from workflow.base.errors import DataError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")  # named, if not read
 VOLUMES = (".mhd", ".mha", ".nii", ".nii.gz", ".nrrd")
 DICOM = (".dcm", ".dicom", ".ima")
 # Voxels that a header beside them names.

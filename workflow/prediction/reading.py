@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from resformer.trained import Preparation
 from workflow.base.errors import DataError
 from workflow.data.decoding import decode_reduced, size_of
+from workflow.data.reading.levels import grey_levels, stored_pixels
+from workflow.data.reading.pictures import PHOTOGRAPHS, found_instead
 from workflow.data.resize import resize_image
-from workflow.data.sources.folder import _pixels as read_picture
 from workflow.data.sources.retouch import stretch
 from workflow.data.sources.source import RawImage
 from workflow.prediction.inputs import InputImage
@@ -87,20 +88,20 @@ def read_prepared(source: InputImage, preparation: Preparation, show: bool) -> R
 
 def _picture(source: InputImage, preparation: Preparation, show: bool) -> ReadImage:
     path, color = source.path, preparation.color
-    width, height = size_of(path)
     turn = _orientation(path)
     notes: tuple[str, ...] = ()
     pixels: np.ndarray
     if turn in range(2, 9):
         pixels, notes = _upright(path, color), (f"turned upright (EXIF orientation {turn})",)
     elif preparation.reduced and _is_jpeg(path):
+        width, height = size_of(path)
         reduced, extent = decode_reduced(path, preparation.image_size)
         raw = RawImage(source.name, reduced, None, extent)
         prepared = resize_image(raw, preparation.image_size, preparation.images)
-        whole = (_shown(read_picture(path, color)),) if show else ()
+        whole = (_shown(read_picture(path, preparation)),) if show else ()
         return ReadImage(source, prepared[None], (height, width), whole)
     else:
-        pixels = read_picture(path, color)
+        pixels = read_picture(path, preparation)
     height, width = pixels.shape[:2]
     raw = RawImage(source.name, pixels, None, (height, width))
     prepared = resize_image(raw, preparation.image_size, preparation.images)
@@ -108,20 +109,45 @@ def _picture(source: InputImage, preparation: Preparation, show: bool) -> ReadIm
     return ReadImage(source, prepared[None], (height, width), whole, notes=notes)
 
 
+def read_picture(path: Path, preparation: Preparation) -> np.ndarray:
+    """A picture's grey levels or colours at its own size, in the range that training had.
+
+    Raises:
+        DataError: it cannot be read as images of training were.
+    """
+    rule = "type" if preparation.intensity == "volume" else preparation.intensity
+    if rule == "dataset":
+        raise DataError(
+            f"{path}: images of training were brought into the range of their whole data set "
+            "(intensity: dataset), which is not that of another folder; give the range that they "
+            "had with --intensity LOW HIGH"
+        )
+    pixels = stored_pixels(path, preparation.color, by_type=rule == "type")
+    return grey_levels(pixels, preparation.color, rule, None)
+
+
 def _orientation(path: Path) -> int:
-    """How a picture is turned when it is shown; 1 is as it is stored."""
-    with Image.open(path) as image:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    """How a picture is turned when it is shown; 1 is as it is stored.
+
+    Raises:
+        DataError: it is no image of a format that is opened.
+    """
+    try:
+        with Image.open(path, formats=PHOTOGRAPHS) as image:
+            return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except UnidentifiedImageError as error:
+        found = found_instead(path, PHOTOGRAPHS)
+        raise DataError(f"{path}: cannot be decoded ({found}); convert or replace it") from error
 
 
 def _is_jpeg(path: Path) -> bool:
-    with Image.open(path) as image:
+    with Image.open(path, formats=PHOTOGRAPHS) as image:
         return image.format in ("JPEG", "MPO")
 
 
 def _upright(path: Path, color: bool) -> Bytes:
     """A photograph as it is shown: a telephone stores it as its sensor saw it."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=PHOTOGRAPHS) as image:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB" if color else "L"))
 
 

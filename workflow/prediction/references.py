@@ -20,8 +20,9 @@ from workflow.base.errors import DataError, UsageError
 from workflow.base.files import read_csv
 from workflow.config.metrics import METRICS
 from workflow.config.sections import Evaluation
+from workflow.data.reading.masks import TINT, shown_values
+from workflow.data.reading.pictures import DRAWINGS
 from workflow.data.resize import resize_mask
-from workflow.data.sources.folder import _mask_values as read_values
 from workflow.metrics.boundary import boundary_distances
 from workflow.metrics.counts import pixel_counts
 from workflow.metrics.counts_file import classification_rows, segmentation_rows, write_counts_file
@@ -140,7 +141,7 @@ class References:
     def _values(self, file: Path) -> NDArray[Any]:
         if file.suffix.lower() in PICTURES:
             try:
-                return read_values(file)[None]
+                return self._of_picture(file)[None]
             except DataError:
                 if file.suffix.lower() not in (".tif", ".tiff"):
                     raise
@@ -150,6 +151,14 @@ class References:
             raise DataError(f"{file}: cannot be read; replace the file") from error
         values = sitk.GetArrayFromImage(image)
         return values[None] if values.ndim == 2 else values
+
+    def _of_picture(self, file: Path) -> NDArray[Any]:
+        """The values of a mask as training reads them; of one bit, white is the lesion's value."""
+        values, _ = shown_values(file, (*DRAWINGS, "JPEG"), tint=TINT)
+        if values.dtype == bool:
+            meaning = self.about.preparation.mask_values
+            return values.astype(np.uint8) * np.uint8(255 if meaning and 1 not in meaning else 1)
+        return values
 
     def _labels_of(
         self, image: PredictedImage, volume: NDArray[np.uint8] | None

@@ -24,7 +24,6 @@ USABLE = {
     "deep.tif": (40, 50),
     "bits.png": (40, 50),
     "print.jpg": (40, 50),
-    "web.webp": (40, 50),
     "map.bmp": (40, 50),
     "turned.jpg": (50, 40),
     "same.png": (40, 50),
@@ -37,13 +36,14 @@ EITHER = ("alpha.png", "grey_alpha.png", "palette.png")
 REFUSED = {
     "float.tif": "32 bits",
     "cut.jpg": "cannot be decoded",
-    "empty.png": "not an image",
-    "text.png": "not an image",
+    "empty.png": "found empty file",
+    "text.png": "found no format that is known",
+    "web.webp": "found WebP; expected PNG, JPEG, TIFF or BMP",
     "notes.txt": "its suffix is none of",
-    "moving.gif": "pages or frames",
+    "moving.gif": "found GIF",
     "broken.nii.gz": "cannot be read",
     "alone.mhd": "cannot be read",
-    "dead.png": "not an image",
+    "dead.png": "cannot be read",
 }
 
 

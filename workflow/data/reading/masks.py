@@ -39,7 +39,7 @@ def mask_formats(layout: FolderLayout) -> tuple[str, ...]:
 
 
 def _by_value(path: Path, layout: FolderLayout, lesions: Sequence[str]) -> np.ndarray:
-    values, palette = _shown_values(path, DRAWINGS)
+    values, palette = shown_values(path, DRAWINGS)
     if values.dtype == bool:
         # White is 1 to some programs and 255 to others.
         white = 255 if 255 in layout.mask_values and 1 not in layout.mask_values else 1
@@ -80,7 +80,7 @@ def _hint(unknown: np.ndarray, palette: str) -> str:
 def _by_threshold(path: Path, threshold: float) -> np.ndarray:
     with opened(path, (*DRAWINGS, "JPEG")) as image:
         lossy = image.format in ("JPEG", "MPO")
-    values, _ = _shown_values(path, (*DRAWINGS, "JPEG"), tint=TINT if lossy else 0)
+    values, _ = shown_values(path, (*DRAWINGS, "JPEG"), tint=TINT if lossy else 0)
     if values.dtype == bool:
         return values.astype(np.uint8)
     highest = values.max()
@@ -136,7 +136,7 @@ def _triple(colour: Sequence[int]) -> str:
     return f"[{', '.join(map(str, colour))}]"
 
 
-def _shown_values(path: Path, formats: tuple[str, ...], tint: int = 0) -> tuple[np.ndarray, str]:
+def shown_values(path: Path, formats: tuple[str, ...], tint: int = 0) -> tuple[np.ndarray, str]:
     """The values of a mask `[H, W]`, and what its palette says of them, if it has one.
 
     Args:
