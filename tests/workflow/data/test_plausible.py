@@ -8,11 +8,13 @@ from PIL import Image
 
 from tests.workflow.data.bad_cases.case import Case, Group, copied, each_of, holds, moved
 from tests.workflow.data.bad_cases.folder import NAMES, SETTINGS, write_folder
-from tests.workflow.data.bad_cases.isic2017 import DATA, MASKS, write_folders
+from tests.workflow.data.bad_cases.isic2017 import DATA, MASKS, TABLE, archives, write_folders
 from tests.workflow.data.bad_cases.isic2017 import SETTINGS as ISIC
 from tests.workflow.data.bad_inputs import run
+from workflow.base.errors import DataError
 from workflow.base.files import read_json
 from workflow.data.plausible import RawFacts, cause_of_empty, told_levels, told_lost
+from workflow.data.reading.leftovers import files_below
 
 RANDOM = np.random.default_rng(1)
 
@@ -171,14 +173,28 @@ def test_endings_in_capitals_are_read_in_isic_2017(tmp_path):
         tmp_path, write_folders, ISIC,
         each_of(
             moved(f"{DATA}/ISIC_9000000.jpg", f"{DATA}/ISIC_9000000.JPG"),
+            holds(TABLE, f"{archives()[Path(TABLE).name].decode()}ISIC_9000090,0.0,0.0\n"),
             moved(f"{MASKS}/ISIC_9000001_segmentation.png",
                   f"{MASKS}/ISIC_9000001_Segmentation.PNG"),
         ),
         "isic2017",
     )  # fmt: skip
     assert [part["masks"] for part in found["prevalence"].values()] == [6, 3, 3]
+    assert found["ignored"].pop(0) == (
+        f"{TABLE}: ignored 1 rows without an image, such as ISIC_9000090"
+    )
     assert found["ignored"][0].startswith(f"{DATA}: ignored ISIC_9000000_superpixels.png")
     assert found["ignored"][0].endswith("superpixels are no masks")
+
+
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
+    def walk(folder, onerror, followlinks):
+        onerror(PermissionError(13, "Permission denied", f"{folder}/locked"))
+        yield from ()
+
+    monkeypatch.setattr("os.walk", walk)
+    with pytest.raises(DataError, match="x/locked: may not be listed; make the folder readable"):
+        list(files_below(Path("x")))
 
 
 def test_decomposed_letters_and_spaces_are_the_same_name(tmp_path):

@@ -49,9 +49,17 @@ def _kind(path: Path) -> str:
 
 
 def files_below(folder: Path, apart: Collection[Path] = ()) -> Iterator[Path]:
-    """Every file below a folder, also through links, but not below some other paths."""
+    """Every file below a folder, also through links, but not below some other paths.
+
+    Raises:
+        DataError: a folder may not be listed.
+    """
     skipped, visited = {path.resolve() for path in apart}, set[Path]()
-    for place, folders, files in os.walk(folder, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: may not be listed; make the folder readable")
+
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         here = Path(place)
         if here.resolve() in visited:
             folders.clear()

@@ -91,12 +91,18 @@ class Isic2017:
             raise DataError(f"labels: {wrong[0]!r} is not a diagnosis; allowed: {[*DIAGNOSES]}")
         self._labels = dataset.labels
         self._files: dict[str, _Files] = {}
+        self.ignored: Sequence[str] = ()
         self.tables: Sequence[Path] = tuple(
             table
             for part, title in PARTS.items()
             if (table := self._add(roots, part, f"ISIC-2017_{title}")) is not None
         )
-        self.ignored: Sequence[str] = _leftovers(roots, self._files)
+        if twice := keys.look_alike(self._files):
+            raise DataError(
+                f"{self._files[twice[0]].image}: {self._files[twice[1]].image} has another spelling"
+                f" of its id ({keys.side_by_side(twice)}); rename or remove one of them"
+            )
+        self.ignored = [*self.ignored, *_leftovers(roots, self._files)]
         if not self._files:
             raise DataError(
                 f"{roots[0]}: found none of ISIC-2017_{{Training,Validation,Test_v2}}_Data (folder "
@@ -164,6 +170,10 @@ class Isic2017:
                     f"{keys.nearest(image, diagnoses)}; fetch the file again"
                 )
             self._files[image] = _Files(part, path, masks.get(image), diagnoses[image])
+        alone = [image for image in diagnoses if image not in images]
+        if alone:
+            line = f"{table}: ignored {len(alone)} rows without an image, such as {alone[0]}"
+            self.ignored = [*self.ignored, line]
         return table
 
 

@@ -180,6 +180,7 @@ SPELLINGS = Group(
     ],
 )  # fmt: skip
 
+TEST_TABLE = "DATA/ISIC-2017_Test_v2_Part3_GroundTruth.csv"
 DATA, MASKS = isic2017.DATA, isic2017.MASKS
 FIRST, FIRST_MASK = Path(isic2017.IMAGE).stem, Path(isic2017.MASK).name
 
@@ -219,6 +220,11 @@ ISIC = Group(
         Case("an image is there in two spellings of its ending",
               f"{DATA}/{FIRST}.jpg: {FIRST}.JPG is of the same image",
               copied(isic2017.IMAGE, f"{DATA}/{FIRST}.JPG")),
+        Case("two images of two parts differ in capitals only",
+             f"{isic2017.IMAGE}: {isic2017.TEST}/isic_9000000.jpg has another spelling of its id",
+             each_of(copied(isic2017.IMAGE, f"{isic2017.TEST}/isic_9000000.jpg"),
+                     lambda: holds(TEST_TABLE, Path(TEST_TABLE).read_text().rstrip()
+                                   + "\nisic_9000000,0.0,0.0\n")())),
         Case("the table has another spelling of an id",
               f"{isic2017.TABLE}: no row for ISIC_9000000, whose image is there (there is "
               "'isic_9000000'", edited(isic2017.TABLE, "ISIC_9000000", "isic_9000000")),

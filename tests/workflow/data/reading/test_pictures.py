@@ -12,6 +12,7 @@ from workflow.data.decoding import decode, decode_reduced, size_of
 from workflow.data.reading.levels import grey_levels, stored_pixels
 from workflow.data.reading.pictures import PHOTOGRAPHS, bits_of, kind_of, opened
 
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 RANDOM = np.random.default_rng(2)
 COLOURS = RANDOM.integers(0, 256, (5, 7, 3))
 GREYS = RANDOM.integers(0, 256, (5, 7))
@@ -114,8 +115,8 @@ def test_a_picture_that_says_it_is_upright_is_read(tmp_path, turn):
 
 @pytest.mark.parametrize(
     "content", [png(GREYS % 2 * 255, 8), png(GREYS % 2, 1),
-                png(GREYS % 2, 1, palette((0,) * 3, (255,) * 3)),
-                png(1 - GREYS % 2, 8, palette((255,) * 3, (0,) * 3)),
+                png(GREYS % 2, 1, palette(BLACK, WHITE)),
+                png(1 - GREYS % 2, 8, palette(WHITE, BLACK)),
                 png(np.stack([GREYS % 2 * 255] * 3, 2), 8)],
     ids=["grey", "bit", "palette", "turned palette", "rgb"],
 )  # fmt: skip

@@ -107,6 +107,57 @@ LAYOUTS = {
 }  # fmt: skip
 
 
+def prepared_images(place, build, intensity):
+    """The images of one layout, by an intensity."""
+    layout = {"images": "DATA/images", "masks": "DATA/masks", "mask_values": [255], "color": False}
+    definition = {
+        "title": "Deep", "source": "folder", "image_size": 32, "lesions": ["x"], "labels": ["x"],
+        "split": "kfold 1/3", "folder": layout, "intensity": intensity,
+    }  # fmt: skip
+    settings = {"preset": "paper", "select": selected(), "datasets": {"mine": definition}}
+    outcome = run(Group("x", "mine", build, settings, []), Case("nothing", ""), place)
+    assert (outcome.step, outcome.message) == ("", "")
+    parts = [
+        np.load(place / f"results/paper/data/mine/{split}/images.npy")
+        for split in ("train", "val", "test")
+    ]
+    return np.concatenate(parts)
+
+
+def deep(dtype, low, step):
+    """Images of a camera or a scanner: a part of their type's range, of each image another one."""
+
+    def build():
+        for k in range(COUNT):
+            pixels, disc, _ = scene(k)
+            values = low + pixels[..., 0].astype(float) * step + k * step * 10
+            save(f"DATA/images/{k}.tif", values.astype(dtype))
+            save(f"DATA/masks/{k}.png", grey(disc))
+
+    return build
+
+
+DEEP = {
+    "camera of 12 bits": (deep(np.uint16, 0, 12), (0, 4095)),
+    "8 bits in 16": (deep(np.uint16, 0, 0.5), (0, 200)),
+    "tomography, signed": (deep(np.int32, -1000, 6), (-1000, 1000)),
+    "tomography, shifted": (deep(np.uint16, 32000, 6), (32000, 34000)),
+    "floating point": (deep(np.float32, -0.1, 0.004), (-0.1, 1.2)),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("rule", ["image", "dataset", "range"])
+def test_deep_images_keep_their_greys(tmp_path, name, rule):
+    build, limits = DEEP[name]
+    images = prepared_images(tmp_path, build, list(limits) if rule == "range" else rule)
+    levels = [len(np.unique(image)) for image in images]
+    assert min(levels) > 50
+    brightness = images.reshape(len(images), -1).mean(axis=1)
+    # Of each image's own range nothing is left of how bright they are beside each other.
+    assert (np.ptp(brightness) > 30) == (rule != "image")
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_public_layout_comes_in_by_configuration_alone(tmp_path, name):
     build, layout, keys = LAYOUTS[name]
@@ -125,7 +176,7 @@ def test_a_public_layout_comes_in_by_configuration_alone(tmp_path, name):
         ]
     )
     assert len(masks) == (COUNT * 4 if name == "HAM10000" else COUNT)
-    sides = [sum(scene(k)[1:2]).mean() for k in range(3)]
+    sides = [scene(k)[1].mean() for k in range(3)]
     second = scene(0)[2].mean() if name == "BUSI" else 0
     share = (masks == 1).mean()
     assert share == pytest.approx(np.mean(sides) + second / 3, rel=0.1)
