@@ -35,6 +35,7 @@ DAG = (
     "workflow.running.locks",
     "workflow.running.packs",
     "workflow.running.raw_files",
+    "workflow.running.triggers",
     "workflow.status.progress",
     "workflow.status.terminal",
 )
