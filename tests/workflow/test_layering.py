@@ -36,6 +36,7 @@ DAG = (
     "workflow.running.locks",
     "workflow.running.packs",
     "workflow.running.raw_files",
+    "workflow.running.triggers",
     "workflow.status.outputs",
     "workflow.status.progress",
     "workflow.status.terminal",

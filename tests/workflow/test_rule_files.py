@@ -28,4 +28,13 @@ def test_every_rule_has_a_log_and_one_command(file):
     for part in parts:
         assert len(re.findall(r"^ *log:$", part, re.MULTILINE)) == 1
         assert len(COMMAND.findall(part)) == 1, part
-        assert re.search(r"2>&1 \| tee {log}\"$|> {log} 2>&1\"$", part, re.MULTILINE), part
+        assert re.search(r"2>&1 \| tee {log:q}\"$|> {log:q} 2>&1\"$", part, re.MULTILINE), part
+
+
+@pytest.mark.parametrize("file", [ROOT / "Snakefile", *FILES], ids=lambda file: file.name)
+def test_what_a_shell_reads_is_quoted(file):
+    """A value of the configuration, or a path of its names, is one word and never a command."""
+    for command in COMMAND.findall(file.read_text()):
+        values = re.findall(r"{([^}]*)}", command)
+        assert values
+        assert [value for value in values if not value.endswith(":q")] == []
