@@ -24,4 +24,5 @@ rule all:
     default_target: True
     input:
         paths.report(CONFIG),
-        rules.verdicts.output,
+        # All that is taken away, so that what was deleted is made again.
+        deliverables(CONFIG),

@@ -15,9 +15,11 @@ more images.
 from typing import Literal, get_args
 
 import segmentation_models_pytorch as smp
+from torch import nn
 
 from baselines.parts.single_task import Segmenter
 from resformer.requirements import SizeRule, require_choice, require_outputs
+from resformer.upsampling import BilinearUpsampling
 
 SIZE_MULTIPLE = 16
 MINIMUM_SIZE = 32
@@ -59,4 +61,17 @@ def build(
         decoder_atrous_rates=atrous_rates,
         classes=require_outputs("deeplabv3plus", "n_seg", n_seg) + 1,
     )
+    _make_upsampling_deterministic(network)
     return Segmenter(network, sizes)
+
+
+def _make_upsampling_deterministic(network: nn.Module) -> None:
+    """Put upsampling whose gradient is cheap in strict runs where the library has torch's own."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Upsample):
+                assert isinstance(child.scale_factor, float)  # one factor for both sides
+                upsampling = BilinearUpsampling(
+                    int(child.scale_factor), align_corners=bool(child.align_corners)
+                )
+                module.register_module(name, upsampling)

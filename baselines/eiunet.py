@@ -27,6 +27,7 @@ from baselines.parts.convolution import conv_bn_relu, double_conv
 from baselines.parts.single_task import Segmenter
 from baselines.parts.soft_pool import global_soft_pool, soft_pool
 from resformer.requirements import SizeRule, require_outputs
+from resformer.upsampling import resize_bilinear
 
 SIZE_MULTIPLE = 16
 MINIMUM_SIZE = 32
@@ -224,7 +225,7 @@ class MultiLayerFusion(nn.Module):
             weights are not confined to [0, 1].
         """
         x = self.widen(x)
-        y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=True)
+        y = resize_bilinear(y, (x.shape[2], x.shape[3]), align_corners=True)
         means = [part.mean((2, 3), keepdim=True) for part in (x, y)]
         maxima = [part.amax((2, 3), keepdim=True) for part in (x, y)]
         a = self.weigh(torch.cat([*means, *maxima], dim=1))
@@ -331,8 +332,9 @@ class EIUNet(nn.Module):
         for decoder, skip in zip(reversed(self.decoders), reversed(skips), strict=True):
             x = decoder(x, skip)
             decoded.insert(0, x)
+        size = (image.shape[2], image.shape[3])
         scales = [
-            F.interpolate(reshape(x), image.shape[2:], mode="bilinear", align_corners=False)
+            resize_bilinear(reshape(x), size, align_corners=False)
             for reshape, x in zip(self.reshapes, decoded, strict=True)
         ]
         return self.head(self.scale_attention(torch.cat(scales, dim=1)))

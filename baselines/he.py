@@ -18,12 +18,12 @@ from typing import Literal, get_args
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resformer.initialisation import initialise
 from resformer.prediction import Prediction
 from resformer.requirements import SizeRule, require_choice, require_outputs
+from resformer.upsampling import BilinearUpsampling, resize_bilinear
 
 SIZE_MULTIPLE = 32
 MINIMUM_SIZE = 32
@@ -136,7 +136,7 @@ class Up(nn.Module):
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         """Map `[B, deep, h, w]` and `[B, skip, H, W]` to `[B, channels + 48, H, W]`."""
-        deep = F.interpolate(deep, skip.shape[2:], mode="bilinear", align_corners=True)
+        deep = resize_bilinear(deep, (skip.shape[2], skip.shape[3]), align_corners=True)
         return self.dense(self.merge(torch.cat([deep, skip], dim=1)))
 
 
@@ -158,9 +158,9 @@ class He(nn.Module):
         self.up2 = Up(512 + GROWTH, d0, 256)
         self.tail = nn.Sequential(
             bn_relu_conv(256 + GROWTH, TAIL),
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+            BilinearUpsampling(2, align_corners=True),
             bn_relu_conv(TAIL, TAIL),
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+            BilinearUpsampling(2, align_corners=True),
         )
         self.segmentation_head = bn_relu_conv(TAIL, classes, bias=True)
         self.classification_head = bn_relu_conv(TAIL, labels, bias=True)

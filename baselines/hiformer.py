@@ -33,6 +33,7 @@ from baselines.parts.swin import (
 )
 from baselines.parts.vit import ViTBlock
 from resformer.requirements import SizeRule, require_choice, require_outputs
+from resformer.upsampling import BilinearUpsampling, resize_bilinear
 
 SIZE_MULTIPLE = 32
 MINIMUM_SIZE = 64
@@ -272,9 +273,9 @@ class HiFormerDecoder(nn.Module):
         super().__init__()
         self.large = nn.Sequential(
             *_conv_gn_relu(LARGE, DECODER_CHANNELS),
-            nn.Upsample(scale_factor=2, mode="bilinear"),
+            BilinearUpsampling(2, align_corners=False),
             *_conv_gn_relu(DECODER_CHANNELS, DECODER_CHANNELS),
-            nn.Upsample(scale_factor=2, mode="bilinear"),
+            BilinearUpsampling(2, align_corners=False),
         )
         self.small = nn.Sequential(*_conv_gn_relu(SMALL, DECODER_CHANNELS))
         self.reduce = nn.Conv2d(DECODER_CHANNELS, HEAD_CHANNELS, 1)
@@ -287,7 +288,8 @@ class HiFormerDecoder(nn.Module):
             Logits `[B, classes, H, W]`.
         """
         x = F.relu(self.reduce(self.small(small) + self.large(large)))
-        return self.head(F.interpolate(x, scale_factor=4.0, mode="bilinear"))
+        size = (4 * x.shape[2], 4 * x.shape[3])
+        return self.head(resize_bilinear(x, size, align_corners=False))
 
 
 class HiFormer(nn.Module):

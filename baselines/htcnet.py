@@ -30,6 +30,7 @@ from baselines.parts.initialisation import initialise_transformer
 from baselines.parts.single_task import Segmenter
 from baselines.parts.swin import PatchExpand, SwinPatchMerging, SwinStage, stage_windows, window_for
 from resformer.requirements import SizeRule, require_outputs
+from resformer.upsampling import resize_bilinear
 
 SIZE_MULTIPLE = 32
 MINIMUM_SIZE = 64
@@ -52,7 +53,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def upsample(x: Tensor) -> Tensor:
     """Map `[B, C, H, W]` to `[B, C, 2 H, 2 W]`, bilinear with corners aligned."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+    return resize_bilinear(x, (2 * x.shape[2], 2 * x.shape[3]), align_corners=True)
 
 
 class EfficientNetFront(nn.Module):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from baselines.parts.convolution import conv_bn_relu, double_conv
 from baselines.parts.single_task import Segmenter
 from resformer.requirements import SizeRule, require_outputs
+from resformer.upsampling import resize_bilinear
 
 SIZE_MULTIPLE = 16
 MINIMUM_SIZE = 32
@@ -89,7 +90,7 @@ class MsTNL(nn.Module):
         """Enrich the coarsest map `[B, C, h, w]` with the help of the finer ones."""
         # Q0 = sum over i of ReLU(BN(Conv3×3(downsampled x_i)))
         scales = [
-            embed(F.interpolate(skip, x.shape[2:], mode="bilinear"))
+            embed(resize_bilinear(skip, (x.shape[2], x.shape[3]), align_corners=False))
             for embed, skip in zip(self.embeds, skips, strict=True)
         ]
         y = self.encoder_step(torch.stack(scales).sum(0), x, x)

@@ -5,6 +5,8 @@ Prints the fastest and the median of some runs, which take turns, all measured i
   bare        as many steps in chains of two, each one job, as of `queue.py`, with the same profile:
               what a DAG of this size costs without us
   dry run     of this repository: what a user waits for
+  unlisted    the same without `deliverables` in the Snakefile: what it takes to look whether any
+              table, mask or weight was deleted
 No Slurm is needed: nothing is submitted.
 """
 
@@ -17,10 +19,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.queue import WAYS, write_chains
-from tests.workspace import ROOT, environment
+from tests.workspace import ROOT, copy_tree, environment
 
 TARGET = 5.0
 IMPORTS = "import snakemake.cli, snakemake_executor_plugin_slurm"
+LISTED = "        deliverables(CONFIG),\n"
 DRY = ("-m", "snakemake", "-n", "--cores", "all")
 
 
@@ -66,11 +69,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dry-run-") as scratch:
         bare, ours = Path(scratch) / "bare", (*DRY, "--profile", "slurm")
         write_chains(bare)
+        unlisted = copy_tree(Path(scratch) / "unlisted")
+        text = (unlisted / "Snakefile").read_text(encoding="utf-8")
+        (unlisted / "Snakefile").write_text(text.replace(LISTED, ""), encoding="utf-8")
         count = steps(seconds(ROOT, *ours)[1])
         work = {
             "imports": (bare, "-c", IMPORTS),
             "bare": (bare, *DRY, *WAYS["a job a chain"], "--config", f"chains={count // 2}"),
             "dry run": (ROOT, *ours),
+            "unlisted": (unlisted, *ours),
         }
         times: dict[str, list[float]] = {name: [] for name in work}
         for turn in range(given.runs + 1):

@@ -10,12 +10,16 @@ columns, and of different ones, whose true places should be among the open ones.
 
 What 4,000 repeats say. Test and intervals hold with 4 groups and 5 seeds, equal and unequal, with
 RETOUCH's own test volumes, with heavy interaction, and with 600 images. They are cautious (fewer
-false positives, less power) where there are two seeds, where nothing but seed × group varies, and
-where groups are very unequal and seeds do not vary. They fail where four groups are as skewed as an
-exponential distribution (means: 90 % instead of 95 %; differences hold), and where there is one
-seed, whose variance nobody can know. With four groups, both bootstraps by percentiles fail: that of
-images finds 30 to 82 % differences that are not there, and the hierarchical one's intervals hold in
-79 to 83 %.
+false positives, less power) where nothing but seed × group varies, and where groups are very
+unequal and seeds do not vary. They fail where four groups are as skewed as an exponential
+distribution (means: 90 % instead of 95 %; differences hold), and where there is one seed, whose
+variance nobody can know: there the workflow does not test. Two seeds are cautious here, where they
+vary little, and not where they vary more, nor are two groups: a test at .05 then finds a difference
+that is not there in up to .10 (`verdict_words`, which has scores that are bounded and skewed, and
+means whose intervals hold in 91 to 97 %).
+
+With four groups, both bootstraps by percentiles fail: that of images finds 30 to 82 % differences
+that are not there, and the hierarchical one's intervals hold in 79 to 83 %.
 """
 
 import argparse
@@ -28,7 +32,7 @@ from numpy.typing import NDArray
 
 from benchmarks.scenarios import TRUTH, Scenario, ScenarioBlock, block_of, scenarios, simulated
 from workflow.base.columns import aligned
-from workflow.metrics.intervals import Design, detectable, p_value, t_quantile
+from workflow.metrics.intervals import Design, detectable, interval, p_value
 from workflow.metrics.ratios import Ratios, ratio_of_sums
 from workflow.metrics.statistics import agreement, holm, kendall, rank
 from workflow.metrics.variance import Array, Linear, linearise, spread
@@ -114,12 +118,13 @@ def _judged(block: ScenarioBlock, generator: np.random.Generator) -> dict[str, N
     doubt, value = spread(pair), pair.values.mean(axis=-1)
     power = [p_value(value + shift, doubt, DESIGN) < ALPHA for shift in SHIFTS]
     own, mean = spread(first), first.values.mean(axis=-1)
+    low, high = interval(mean, own.error, own.degrees, DESIGN)
     counts = [generator.multinomial(n, [1 / n] * n, DRAWS) / n for n in sums.shape[2:4]]
     return {
         "ours": p_value(value, doubt, DESIGN) < ALPHA,
         "image": ~_inside(0, _image_draws(block, generator)),
         "plain": ~_inside(0, _hierarchical_draws(sums[:, 0] - sums[:, 1], block.images, *counts)),
-        "held": np.abs(mean - block.truth) <= t_quantile(own.degrees, DESIGN) * own.error,
+        "held": (low <= block.truth) & (block.truth <= high),
         "held_plain": _inside(block.truth, _hierarchical_draws(sums[:, 0], block.images, *counts)),
         "power": np.array(power),
         "detectable": detectable(doubt, DESIGN),

@@ -1,7 +1,8 @@
 """How well the audit finds errors: `python -m benchmarks.synthetic_papers N [--seed SEED]`.
 
 Makes N papers with clean tables of simulated runs, puts one wrong cell in each, audits both, and
-prints the rates of false alarms and of errors found.
+prints the rates of false alarms and of errors found. A clean paper also says what is so of its
+tables: who is above whom, by how much, with which values.
 
 A clean table is what a paper would print: a random test set, methods with random rates, five runs
 each whose mean is rounded to one decimal; per-image JI and DSC likewise. Then one random cell is
@@ -18,11 +19,13 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from workflow.audit.cells import CLASSIFICATION, OVERLAP, PrintedCell
+from workflow.audit.claims import Claim
 from workflow.audit.engine import corrections, find_problems
 from workflow.audit.paper import Paper
 
@@ -82,7 +85,7 @@ def simulate(papers: int, seed: int = 0, rows: tuple[int, int] = (2, 15)) -> Sco
     for _ in range(papers):
         paper = Paper(clean_tables(rng, int(rng.integers(rows[0], rows[1] + 1))))
         score.papers += 1
-        score.alarms += bool(find_problems(paper))
+        score.alarms += bool(find_problems(replace(paper, claims=true_claims(rng, paper.cells))))
         cell = paper.cells[rng.integers(len(paper.cells))]
         text = misprint(rng, cell.text)
         _judge(score, paper, cell, text)
@@ -103,6 +106,35 @@ def clean_tables(rng: np.random.Generator, methods: int) -> tuple[PrintedCell, .
                     for metric, value in values[k].items()
                 ]
     return tuple(cells)
+
+
+def true_claims(rng: np.random.Generator, cells: Sequence[PrintedCell]) -> tuple[Claim, ...]:
+    """What a text may say of clean tables: a method above others, its gain, and its values.
+
+    A gain is made of numbers before they are rounded, so it may be a unit off the printed ones.
+    """
+    values = {(c.method, c.metric): float(c.text) for c in cells if c.table == "A"}
+    methods = list(dict.fromkeys(method for method, _ in values))
+    best = methods[int(rng.integers(len(methods)))]
+    claims = [
+        _claim("value", left=(best,), stated=(("acc", f"{values[best, 'acc']:.1f}"),)),
+        _claim("words"),
+    ]
+    for metric in (*CLASSIFICATION, *OVERLAP):
+        below = [m for m in methods if values[m, metric] < values[best, metric]]
+        if not below:
+            continue
+        sides = {"left": (best,), "right": tuple(below)}
+        kind = "above" if rng.random() < 0.5 else "significant"
+        claims.append(_claim(kind, metrics=(metric,), **sides))
+        gain = values[best, metric] - max(values[m, metric] for m in below)
+        stated = gain + 0.1 * int(rng.integers(-1, 2))
+        claims.append(_claim("margin", stated=((metric, f"{abs(stated):.1f}"),), **sides))
+    return tuple(replace(one, id=f"claim {k}") for k, one in enumerate(claims))
+
+
+def _claim(kind: str, **fields: tuple[Any, ...]) -> Claim:
+    return Claim("", "1", "something that is so.", kind, ("data",), **fields)
 
 
 def _classification(rng: np.random.Generator, methods: int) -> list[dict[str, float]]:

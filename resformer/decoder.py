@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from resformer.encoder import CHANNELS, LevelMaps
 from resformer.requirements import require_choice
+from resformer.upsampling import BilinearUpsampling
 
 Upsampling = Literal["bilinear", "transposed"]
 UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
@@ -25,7 +26,7 @@ def upsample_by_two(kind: Upsampling, channels: int) -> nn.Module:
     """Make a module that maps `[B, C, H, W]` to `[B, C, 2H, 2W]`."""
     if kind == "transposed":
         return nn.ConvTranspose2d(channels, channels, 2, stride=2)
-    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    return BilinearUpsampling(2, align_corners=False)
 
 
 class DecoderLevel(nn.Module):

@@ -45,6 +45,7 @@ from resformer.model import (
     require_a_task,
 )
 from resformer.requirements import SizeRule, require_choice
+from resformer.upsampling import BilinearUpsampling
 
 __all__ = ["MINIMUM_SIZE", "SIZE_MULTIPLE", "build"]
 
@@ -261,7 +262,7 @@ class ReleasedSegmentationPath(nn.Module):
             ReleasedDFE(channels) if dfe else nn.Identity() for channels in CHANNELS
         )
         self.levels = nn.ModuleList(map(ReleasedDecoderLevel, reversed(CHANNELS[:-1])))
-        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        self.up = BilinearUpsampling(2, align_corners=True)
         self.head = nn.Conv2d(CHANNELS[0], n_seg + 1, 1, bias=False)
 
     def forward(self, maps: LevelMaps) -> Tensor:

@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-import random
-import signal
+import re
 import subprocess
-import time
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.workspace import ROOT, command, copy_tree, environment, jobs, snakemake
+from tests.workspace import ROOT, command, copy_tree, jobs, snakemake
 from workflow.base.files import read_json
 from workflow.figures.plots import PLOTS
 
@@ -37,14 +36,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tables(folder: Path) -> dict[str, str]:
     """name -> SHA-256 of every table, in every format."""
-    found = sorted((folder / "results" / "smoke" / "tables").iterdir())
+    found = sorted((folder / "results" / "smoke" / "tables").glob("[!.]*"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
 
 
 def test_the_small_run_makes_tables_figures_and_report(finished: Path) -> None:
     results = finished / "results" / "smoke"
     assert {name.split(".")[0] for name in tables(finished)} == {f"table_{k}" for k in TABLES}
-    assert {f.name for f in (results / "figures").iterdir()} == {
+    assert {f.name for f in (results / "figures").glob("[!.]*")} == {
         "figure_5.pdf", "figure_5.png", "figure_7.pdf", "figure_7.png",
     }  # fmt: skip
     made = {f.stem for f in (results / "plots").glob("*.pdf")}
@@ -184,39 +183,61 @@ def test_a_clone_that_cannot_be_written_to_has_its_results_elsewhere(
     assert sorted(clone.rglob("*")) == before
 
 
-def test_killed_at_a_random_moment_it_ends_with_the_same_tables(
-    finished: Path, tmp_path: Path
-) -> None:
-    copy_tree(tmp_path)
-    said = tmp_path / "first.log"
-    with said.open("w") as stream:
-        first = subprocess.Popen(
-            command(*SMALL),
-            cwd=tmp_path,
-            env=environment(),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 300
-        logs = tmp_path / "results" / "smoke" / "logs" / "train"
-        while not list(logs.rglob("*.log")) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        delay = random.uniform(0, 8)  # the rest takes longer than that
-        time.sleep(delay)
-        assert first.poll() is None, "the run ended before it could be killed"
-        # Everything at once, as when the machine loses power.
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
-    again = snakemake(tmp_path, *SMALL)
-    assert again.returncode == 0, f"killed {delay:.1f} s into training\n{again.stdout[-4000:]}"
-    assert "its lock is removed" in again.stdout
-    # The table of costs holds times, which no two runs share.
-    found, expected = (
-        {name: digest for name, digest in tables(folder).items() if "efficiency" not in name}
-        for folder in (tmp_path, finished)
+@pytest.mark.parametrize(
+    ("deleted", "made"),
+    [
+        ("tables/table_VI.csv", {"table_VI"}),
+        ("figures/figure_5.pdf", {"figure_5"}),
+        ("verdicts/claims.md", {"verdicts"}),
+        ("evaluation/retouch_spectralis/unetpp/seed1/masks.npz", {"evaluate_seed1"}),
+        ("runs/retouch_spectralis/unetpp/seed0/weights.safetensors", {"train_seed0"}),
+    ],
+)
+def test_what_was_deleted_is_made_again(finished: Path, deleted: str, made: set[str]) -> None:
+    file = finished / "results/smoke" / deleted
+    aside = file.rename(finished / "aside")
+    try:
+        planned = jobs(snakemake(finished, "-n", *SMALL).stdout)
+    finally:
+        aside.rename(file)
+    first = [rule for rule in planned if rule not in ("all", "report")]
+    assert made <= set(first)
+    if "table" in deleted or "figure" in deleted or "verdicts" in deleted:
+        assert set(first) == made
+    assert not {"prepare", "gates"} & set(planned)
+
+
+def test_a_finished_preset_is_verified_and_a_flipped_bit_is_found(finished: Path) -> None:
+    command = [sys.executable, "-m", "workflow", "verify", "smoke"]
+
+    def verify() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=finished, capture_output=True, text=True, check=False)
+
+    good = verify()
+    assert good.returncode == 0, good.stdout
+    assert re.fullmatch(
+        r"results/smoke: (\d+) files: \1 good, 0 damaged, 0 missing, 0 unknown \(.+\)\n",
+        good.stdout,
     )
-    assert found == expected
+    file = finished / "results/smoke/evaluation/retouch_spectralis/unetpp/seed0/counts.parquet"
+    before, stat = file.read_bytes(), file.stat()
+    file.write_bytes(before[:500] + bytes([before[500] ^ 1]) + before[501:])
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    try:
+        found = verify()
+        assert found.returncode == 1
+        name = file.relative_to(finished)
+        assert found.stdout.startswith(
+            f"damaged  {name}: delete it: your snakemake command with `--"
+        )
+        told = snakemake(finished, *SMALL, "--forcerun", "table_VI", "--", "table_VI")
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert told.returncode != 0
+    assert f"error: {name}: damaged (its content is not what was written" in told.stdout
+    assert "Traceback" not in told.stdout
+    assert snakemake(finished, *SMALL).returncode == 0
 
 
 @pytest.mark.parametrize(

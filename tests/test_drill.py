@@ -1,4 +1,4 @@
-"""The drill: twenty kills at random moments, some while the state is written, and the same bits."""
+"""The drills: runs that are killed at random moments, and the same bits at the end."""
 
 import re
 import subprocess
@@ -20,3 +20,16 @@ def test_a_run_that_is_killed_twenty_times_gives_the_same_bits() -> None:
     assert re.findall(r"^  (.+): the same$", done.stdout, re.M) == [
         "weights", "history", "record", "test results",
     ]  # fmt: skip
+
+
+def test_a_workflow_that_is_killed_in_its_steps_ends_as_one_that_is_not() -> None:
+    command = [sys.executable, "-m", "benchmarks.kills", "--short", "--each", "1"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=1500
+    )
+    said = done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, said
+    (kills,) = re.findall(r"^(\d+) kills", done.stdout, re.M)
+    assert int(kills) >= 4, said
+    (files,) = re.findall(r"^  (\d+) files compared, 0 differ$", done.stdout, re.M)
+    assert int(files) > 100, said

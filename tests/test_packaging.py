@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 from email import message_from_bytes
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ WITH_OTHERS = {"markupsafe", "urllib3"}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel_file(tmp_path_factory):
     """A wheel of the working tree, built by uv, which carries the backend and needs no internet."""
     folder = tmp_path_factory.mktemp("wheel")
     command = ["uv", "build", "--wheel", "--offline", "--python", sys.executable]
@@ -34,7 +34,12 @@ def wheel(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     (file,) = folder.glob("*.whl")
-    with zipfile.ZipFile(file) as archive:
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel(wheel_file):
+    with zipfile.ZipFile(wheel_file) as archive:
         yield archive
 
 
@@ -77,7 +82,8 @@ def test_the_libraries_need_what_they_import_and_no_more(metadata):
 
 
 def test_the_extra_brings_what_the_workflow_imports_and_no_more(metadata):
-    assert metadata.get_all("Provides-Extra") == ["workflow"]
+    # The other two are for single options: `export --onnx` and `training.log: [tensorboard]`.
+    assert sorted(metadata.get_all("Provides-Extra")) == ["onnx", "tensorboard", "workflow"]
     there = required(metadata) | required(metadata, "workflow") - WITHOUT_IMPORT
     assert there == imported(*PACKAGES) - WITH_OTHERS
     assert not required(metadata) & required(metadata, "workflow")
@@ -118,6 +124,62 @@ def test_the_libraries_are_imported_from_the_wheel_alone(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "\n  audit " in done.stdout
+
+
+def closure(name, found):
+    """A distribution and all that it requires here, by name."""
+    if name not in found:
+        found.add(name)
+        wanted = map(Requirement, distribution(name).requires or [])
+        for one in wanted:
+            if one.marker is None or one.marker.evaluate({"extra": ""}):
+                closure(one.name.lower().replace("_", "-"), found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def empty_environment(wheel_file, metadata, tmp_path_factory):
+    """An environment with the wheel and what its libraries require, and nothing else of this one.
+
+    What they require is linked from this environment, in place of fetching gigabytes.
+    """
+    folder = tmp_path_factory.mktemp("empty")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name in set().union(*(closure(one, set()) for one in required(metadata))):
+        of = distribution(name)
+        for part in {file.parts[0] for file in of.files or []} - {"..", "__pycache__"}:
+            if not (packages / part).exists():
+                (packages / part).symlink_to(of.locate_file(part))
+    install = ["uv", "pip", "install", "--offline", "--no-deps", "--python", str(python)]
+    done = subprocess.run(
+        [*install, str(wheel_file)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_the_ten_lines_of_the_documents_train_without_what_the_workflow_needs(
+    empty_environment, tmp_path
+):
+    text = (ROOT / "docs" / "use.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0]
+    assert len(lines.splitlines()) <= 12
+    code = (
+        "import importlib.util\n"
+        "for name in ('pandas', 'pydantic', 'snakemake', 'SimpleITK', 'scipy', 'matplotlib'):\n"
+        "    assert importlib.util.find_spec(name) is None, name\n"
+        f"{lines}\n"
+        "import baselines\n"
+        "assert loss.isfinite() and len(baselines.names()) >= 20\n"
+        "print(resformer.__file__)\n"
+    )
+    done = subprocess.run(
+        [empty_environment, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(empty_environment.parents[1]))
 
 
 def test_snakemake_and_its_jobs_take_the_code_of_their_folder(tmp_path):

@@ -32,14 +32,29 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command(
+        "a first configuration for a folder of images", "workflow.commands.own_images.init"
+    ),
+    "check": Command(
+        "a look at your own images before training", "workflow.commands.own_images.check"
+    ),
     "plan": Command("what a configuration will cost", "workflow.commands.plan"),
+    "power": Command("what differences a configuration could tell", "workflow.commands.power"),
     "preflight": Command("is this cluster ready for a run?", "workflow.commands.preflight"),
     "status": Command("which runs wait, run, are done or failed", "workflow.commands.status"),
+    "curves": Command("losses of runs, also while they train", "workflow.commands.using.curves"),
     "timing": Command("where the time of a run went", "workflow.commands.timing"),
+    "predict": Command("masks and labels of images of your own", "workflow.commands.using.predict"),
+    "export": Command(
+        "a trained network as one file, with a card", "workflow.commands.using.export"
+    ),
+    "compare": Command("two presets or versions side by side", "workflow.commands.using.compare"),
+    "verify": Command("is each file still what was written?", "workflow.commands.verify"),
     "learned": Command("what each method learnt, beside its controls", "workflow.commands.learned"),
     "profile": Command("where the time of a training step went", "workflow.commands.profile"),
     "rebuild": Command("tables, figures and verdicts anew", "workflow.commands.rebuild"),
     "audit": Command("what cannot be in a paper's printed tables", "workflow.commands.audit"),
+    "doctor": Command("what to paste into a report of a problem", "workflow.commands.doctor"),
     "card": Command("what each network costs; are its counts right?", "workflow.commands.card"),
     "networks": Command("write the counts of networks anew", "workflow.commands.networks"),
     "architecture": Command("write ARCHITECTURE.md anew", "workflow.commands.architecture"),

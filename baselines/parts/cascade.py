@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.parts.convolution import conv_bn_relu, double_conv
+from resformer.upsampling import resize_bilinear
 
 FIRST_CHANNELS = 512
 WIDTHS = (256, 128, 64, 16)
@@ -32,7 +32,8 @@ class UpsamplingStep(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
         """Map `[B, in_channels, H, W]` to `[B, channels, 2 H, 2 W]`."""
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=self.align_corners)
+        size = (2 * x.shape[2], 2 * x.shape[3])
+        x = resize_bilinear(x, size, align_corners=self.align_corners)
         return self.convs(x if skip is None else torch.cat([x, skip], dim=1))
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from baselines.parts.convolution import double_conv
 from resformer.prediction import Prediction
 from resformer.requirements import SizeRule
+from resformer.upsampling import resize_bilinear
 
 WIDTHS = (32, 64, 128, 256, 512)
 DEPTH = len(WIDTHS) - 1
@@ -55,9 +56,9 @@ class NestedUNet(nn.Module):
             rows.append([self.nodes[f"x{row}0"](F.max_pool2d(rows[-1][0], 2))])
         for column in range(1, DEPTH + 1):
             for row in range(DEPTH + 1 - column):
-                below = F.interpolate(
-                    rows[row + 1][column - 1], scale_factor=2, mode="bilinear", align_corners=True
-                )
+                coarser = rows[row + 1][column - 1]
+                size = (2 * coarser.shape[2], 2 * coarser.shape[3])
+                below = resize_bilinear(coarser, size, align_corners=True)
                 joined = torch.cat([*rows[row], below], dim=1)
                 rows[row].append(self.nodes[f"x{row}{column}"](joined))
         logits = self.heads[f"x0{DEPTH}"](rows[0][DEPTH])

@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {"torch", "timm", "segmentation_models_pytorch"}
-ALLOWED = {"resformer": {"torch", "resformer"}, "baselines": LIBRARIES | {"resformer", "baselines"}}
+ALLOWED = {
+    "resformer": {"torch", "safetensors", "resformer"},
+    "baselines": LIBRARIES | {"resformer", "baselines"},
+}
 FILES = sorted(path for package in ALLOWED for path in (ROOT / package).rglob("*.py"))
 
 

@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from workflow.audit.cells import DATA, PrintedCell
-from workflow.audit.claims import Claim, Comparison
+from workflow.audit.claims import UNCONFIRMED, Claim, Comparison
 from workflow.audit.findings import (
     INCONSISTENT,
     CellChange,
     Change,
+    Inference,
     Problem,
     TextChange,
 )
@@ -52,7 +53,21 @@ def outcomes(claim: Claim, cells: Iterable[PrintedCell]) -> list[ClaimOutcome]:
 
 def is_checkable(claim: Claim, paper: Paper) -> bool:
     """Whether the tables or, for a claim about data, the record can speak for or against it."""
-    return claim.kind != "data" or all(_on_record(q, claim, paper) for q, _ in claim.stated)
+    if claim.kind == "data":
+        return all(_on_record(q, claim, paper) for q, _ in claim.stated)
+    return claim.kind not in UNCONFIRMED
+
+
+def infer_significance(paper: Paper) -> Iterator[Inference]:
+    """The claims of significance, for which the tables have nothing to show."""
+    for claim in paper.claims:
+        if claim.kind == "significant":
+            yield Inference(
+                "significance",
+                ", ".join(claim.datasets),
+                f"{claim.place}: {claim.says} The tables print means alone, neither spreads nor "
+                "tests: they can speak against it, and nothing in them can speak for it.",
+            )
 
 
 def check_claims(paper: Paper) -> Iterator[Problem]:
@@ -72,8 +87,9 @@ def check_claims(paper: Paper) -> Iterator[Problem]:
 
 def _sign(claim: Claim, wrong: list[ClaimOutcome]) -> tuple[tuple[str, ...], ...]:
     """The same for claims that say the same of the same cells."""
+    kind = "above" if claim.kind == "significant" else claim.kind
     return (
-        (claim.kind,),
+        (kind,),
         *((*o.comparison.left, o.comparison.dataset, o.comparison.metric) for o in wrong),
         *((o.right.method if o.right else "", o.comparison.stated or "") for o in wrong),
     )
@@ -127,7 +143,8 @@ def _outcome(claim: Claim, comparison: Comparison, found: Found) -> ClaimOutcome
 def _problem(group: list[tuple[Claim, list[ClaimOutcome]]], found: Found) -> Problem:
     claim, wrong = group[0]
     worst = max(wrong, key=lambda outcome: outcome.off)
-    words = {"above": _say_above, "margin": _say_margin, "value": _say_value}[claim.kind]
+    said = {"margin": _say_margin, "value": _say_value}
+    words = said.get(claim.kind, _say_above)
 
     def suggest() -> Iterator[Change]:
         yield from _other_words([c for c, _ in group], wrong, found)
@@ -148,13 +165,21 @@ def _problem(group: list[tuple[Claim, list[ClaimOutcome]]], found: Found) -> Pro
 
 
 def _say_above(claim: Claim, wrong: list[ClaimOutcome], found: Found) -> str:
-    parts = [
-        f"{o.left.metric} on {o.left.dataset}, where {o.right.method} has {o.right.text} and "
-        f"{o.left.method} {o.left.text}" + (" (equal as printed)" if o.off == 0 else "")
-        for o in wrong
-        if o.right
-    ]
-    return f"Not so in {len(wrong)} of {len(_outcomes(claim, found))}: {'; '.join(parts)}."
+    parts, pairs = [], 0
+    for o in wrong:
+        rivals = [c for c in _rivals(claim, o, found) if c.number.value >= o.left.number.value]
+        rivals.sort(key=lambda cell: -cell.number.value)
+        pairs += len(rivals)
+        first, *others = rivals
+        named = ", ".join(
+            [f"{first.method} has {first.text}", *(f"{c.method} {c.text}" for c in others)]
+        )
+        equal = " (equal as printed)" if o.off == 0 else ""
+        where = f"{o.left.metric} on {o.left.dataset}"
+        parts.append(f"{where}, where {named} and {o.left.method} {o.left.text}{equal}")
+    of = len(_outcomes(claim, found))
+    more = f" ({pairs} pairs)" if pairs > len(wrong) else ""
+    return f"Not so in {len(wrong)} of {of}{more}: {'; '.join(parts)}."
 
 
 def _say_margin(claim: Claim, wrong: list[ClaimOutcome], found: Found) -> str:
@@ -233,7 +258,7 @@ def _other_words(
     if claim.kind == "margin" and len(claim.right) > 1:
         for method in claim.right:
             yield _rewrite(claims, "compared with", "the best", method, right=(method,))
-    if claim.kind == "above":
+    if claim.kind in {"above", "significant"}:
         metrics, datasets = (
             {getattr(o.comparison, name) for o in wrong} for name in ("metric", "dataset")
         )
@@ -313,6 +338,14 @@ def _on_record(quantity: str, claim: Claim, paper: Paper) -> list[str] | None:
     if quantity == "volumes":
         counts = [len(record.slices) for record in records]
         return [str(sum(counts))] if all(counts) else None
+    if quantity == "volume_parts":
+        counts = [len(record.slices) for record in records]
+        numbers = re.findall(r"\d+", dict(claim.stated)[quantity])
+        if not all(counts) or len(numbers) != 3:
+            return None
+        # What is not public is taken as stated; the sum has to be right.
+        first, other = sum(counts), int(numbers[2])
+        return [f"{first + other} = {first} + {other}"]
     if quantity == "image_size":
         limits = [size for record in records for size in record.image_sizes]
         if len(limits) < 2 * len(records):
@@ -327,7 +360,7 @@ def _matches(quantity: str, stated: str, known: list[str]) -> bool:
     if quantity == "image_size":
         (small, large), named = (sizes(text)[0] for text in known), sizes(stated)
         return all(small[k] <= size[k] <= large[k] for size in named for k in (0, 1))
-    return sorted(re.findall(r"\d+", stated)) == sorted(known)
+    return sorted(re.findall(r"\d+", stated)) == sorted(re.findall(r"\d+", " ".join(known)))
 
 
 def _gap(quantity: str, stated: str, known: list[str]) -> Fraction:
@@ -337,4 +370,7 @@ def _gap(quantity: str, stated: str, known: list[str]) -> Fraction:
         away = [max(small[k] - s[k], s[k] - large[k], 0) for s in named for k in (0, 1)]
         return Fraction(max(away))
     numbers = [int(text) for text in re.findall(r"\d+", stated)]
+    if quantity == "volume_parts":
+        right = [int(text) for text in re.findall(r"\d+", known[0])]
+        return Fraction(max(abs(a - b) for a, b in zip(numbers, right, strict=True)))
     return Fraction(max(abs(int(text) - number) for text in known for number in numbers))

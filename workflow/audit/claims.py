@@ -19,10 +19,15 @@ from workflow.config.errors import unknown
 # Kind -> the keys it must have beside those of every claim.
 KINDS = {
     "above": ("metrics", "left", "right"),
+    "significant": ("metrics", "left", "right"),
     "margin": ("stated", "left", "right"),
     "value": ("stated", "left"),
     "data": ("stated",),
+    "words": (),
 }
+# Of these kinds no cell and no record can say that they are so: a table of means shows no
+# significance, and what has no number is in no table.
+UNCONFIRMED = ("significant", "words")
 _EVERY = ("id", "section", "says", "kind", "datasets")
 
 
@@ -32,7 +37,7 @@ class Comparison(NamedTuple):
     Attributes:
         left: the methods that the claim is about, represented by the best of them.
         right: those they are compared with, likewise; empty for a claim of kind `value`.
-        stated: the margin or value as printed; None for a claim of kind `above`.
+        stated: the margin or value as printed; None for a claim of another kind.
     """
 
     dataset: str
@@ -63,8 +68,8 @@ class Claim:
         return f"Section {self.section} ({self.id})"
 
     def comparisons(self) -> Iterator[Comparison]:
-        """What has to be compared, data set by data set; nothing for a claim about data."""
-        if self.kind == "data":
+        """What has to be compared, data set by data set; nothing for a claim without results."""
+        if self.kind in ("data", "words"):
             return
         stated = dict(self.stated)
         for dataset in self.datasets:

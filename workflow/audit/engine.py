@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workflow.audit.claim_check import check_claims, is_checkable
+from workflow.audit.claim_check import check_claims, infer_significance, is_checkable
 from workflow.audit.counts import check_counts, infer_split
 from workflow.audit.findings import (
     IMPOSSIBLE,
@@ -35,7 +35,7 @@ _RULES = (
     check_counts,
     check_claims,
 )
-_INFERENCES = (infer_prevalence, infer_averaging, infer_split)
+_INFERENCES = (infer_prevalence, infer_averaging, infer_split, infer_significance)
 # Where the nearest number breaks another rule, so many further on are tried; and among so many a
 # typo is looked for, because among many more there would be one by chance.
 _STEPS = 10
@@ -49,7 +49,8 @@ class AuditReport:
         findings: what is wrong, the impossible first, else in the order of rules and tables.
         inferences: what the numbers let conclude.
         cells: how many printed cells were read.
-        claims: id of each claim -> agrees, contradicted, or unchecked (it is not on record).
+        claims: id of each claim -> agrees, contradicted, or unchecked (neither tables nor record
+            can say that it is so).
     """
 
     findings: tuple[AuditFinding, ...]

@@ -31,6 +31,7 @@ ORDER = (
     ("verdicts",),
     ("figures",),
     ("report",),
+    ("prediction", "comparison"),
     ("planning",),
     ("status",),
     ("cluster",),

@@ -100,6 +100,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def factor(text: str) -> float:
+    """The type of a factor: more than 0."""
+    try:
+        return seconds(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"found {text}; give a number, more than 0") from error
+
+
 def require_checkout(command: str) -> None:
     """End where there is no repository around the code, for a command that writes its files.
 

@@ -13,6 +13,7 @@ from workflow.commands.arguments import add_preset, has_run, seconds
 
 # Clears a terminal.
 CLEAR = "\033[H\033[2J\033[3J"
+REFRESH = 10.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -21,8 +22,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--watch",
         type=seconds,
+        nargs="?",
+        const=REFRESH,
         metavar="S",
-        help="again every S seconds, until all runs are done",
+        help=f"again every S seconds, {REFRESH:g} where S is left out, until all runs are done",
     )
     parser.add_argument("--json", action="store_true", help="for programs; times in seconds")
     parser.add_argument(

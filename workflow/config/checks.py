@@ -1,12 +1,13 @@
 """What one part of the configuration says of another: names must exist, sizes must fit."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from workflow.config.cells import chosen_datasets, is_control, runs, table_cells
-from workflow.config.datasets import kfold_of
+from workflow.config.datasets import kfold_of, ratio_of
 from workflow.config.errors import describe, unknown
 from workflow.config.metrics import METRIC_TASK, METRICS, columns_of
 from workflow.config.model import Config
@@ -127,10 +128,17 @@ def _splits(config: Config) -> Iterator[str]:
                     f"datasets.{name}.split: found {dataset.split!r}; in kfold I/K, K is at least "
                     "3 (one fold tests, one validates) and I is 1 to K"
                 )
+        elif (ratio := ratio_of(dataset.split)) is not None:
+            if not (min(ratio) > 0 and math.isclose(sum(ratio), 1, abs_tol=1e-6)):
+                yield (
+                    f"datasets.{name}.split: found {dataset.split!r}; the shares of train, val and "
+                    "test are each above 0 and add up to 1, such as 0.7/0.1/0.2"
+                )
         elif dataset.split not in allowed and not Path(dataset.split).is_file():
             yield (
                 f"datasets.{name}.split: found {dataset.split!r}; allowed: {', '.join(allowed)}, "
-                "or the path of a CSV file with columns id, split"
+                "or the path of a CSV file with columns id, split, or a ratio of train, val and "
+                "test (0.7/0.1/0.2)"
             )
 
 

@@ -53,6 +53,11 @@ def identity(config: Config, dataset: str) -> Path:
     return prepared(config, dataset) / "identity.txt"
 
 
+def raw_facts(config: Config, dataset: str) -> Path:
+    """What preparing saw of a data set's raw files, and is not in the arrays."""
+    return prepared(config, dataset) / "raw.json"
+
+
 def gates(config: Config, dataset: str) -> Path:
     """What the checks of a prepared data set found."""
     return prepared(config, dataset) / "gates.json"
@@ -63,6 +68,11 @@ def run(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     return config.results / "runs" / dataset / method / f"seed{seed}"
 
 
+def exported(dataset: str, method: str, seed: int | str) -> Path:
+    """Where an exported run and its card lie, in the folder of its preset's results."""
+    return Path("exports") / f"{dataset}_{method}_seed{seed}.safetensors"
+
+
 def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of the states that a run of training leaves until it is evaluated."""
     return config.results / "state" / dataset / method / f"seed{seed}"
@@ -71,6 +81,11 @@ def state(config: Config, dataset: str, method: str, seed: int | str) -> Path:
 def profile(config: Config, dataset: str, method: str, seed: int | str) -> Path:
     """Folder of what `training.profile` says of a run: a table of its phases, and a trace."""
     return config.results / "profiles" / dataset / method / f"seed{seed}"
+
+
+def watched(config: Config, dataset: str, method: str, seed: int | str) -> Path:
+    """Folder of what the loggers of `training.log` write while a run trains."""
+    return config.results / "watch" / dataset / method / f"seed{seed}"
 
 
 def superpixels(config: Config, dataset: str, method: str, count: int | str) -> Path:

@@ -248,7 +248,10 @@ class Statistics(Section):
 
     Attributes:
         level: the level of all intervals; tests are at 1 - level.
-        margin: points by which two values may differ and still be called the same.
+        margin: points by which two values may differ and still be called the same; of them, half
+            a unit of the printed number is spent on its rounding.
+        gain_margin: the same of a gain of one method over another that the text states.
+        printed_seeds: over how many seeds each printed number is the mean.
         power: the power of the tests at the smallest detectable difference.
         resamples: how often seeds and groups are drawn where there is no closed form.
         seed: the seed of these draws.
@@ -258,6 +261,8 @@ class Statistics(Section):
     decimals: Annotated[int, Field(ge=0, le=4)]
     level: Annotated[float, Field(ge=0.5, lt=1)]
     margin: Annotated[float, Field(gt=0)]
+    gain_margin: Annotated[float, Field(gt=0)]
+    printed_seeds: Annotated[int, Field(ge=1)]
     power: Annotated[float, Field(ge=0.5, lt=1)]
     resamples: Annotated[int, Field(ge=100)]
     seed: Annotated[int, Field(ge=0)]

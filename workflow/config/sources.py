@@ -38,6 +38,7 @@ class PublicSource(NamedTuple):
         lesion_everywhere: whether every image shows a lesion, so that few masks may be empty.
         downloaded: whether the workflow fetches the archives of its record from an address.
         how_to_get: what to say where the raw files are not there and nothing fetches them.
+        licence: on what terms its images, and what was learnt from them, may be passed on.
         disk: how much its archives take, unpacked beside packed.
         phantoms: the function that writes its phantoms, `module:name`; empty without any. It takes
             a folder, the keys of `phantom_sizes` and `seed`.
@@ -57,6 +58,7 @@ class PublicSource(NamedTuple):
     lesion_everywhere: bool = False
     downloaded: bool = False
     how_to_get: str = ""
+    licence: str = ""
     disk: str = ""
     phantoms: str = ""
     phantom_sizes: Mapping[str, Limits | tuple[Limits, ...] | tuple[str, ...]] = {}

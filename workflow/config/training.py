@@ -20,6 +20,8 @@ def distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+# `module:name` is a function that makes a logger; see `workflow.training.loggers`.
+LoggerName = Annotated[str, Field(pattern=r"^(csv|tensorboard|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
@@ -117,6 +119,8 @@ class Training(Section):
         images_on: the memory in which uint8 images wait; `auto` is the device, if they fit there.
         seeds_at_once: processes that share a job's device.
         save_seconds: seconds between two saves of a run's state; 0 saves after every step.
+        log: where the numbers of epochs go: `csv` (history.csv, always written), `tensorboard`,
+            or `module:name`, a logger of one's own.
     """
 
     epochs: Positive
@@ -155,6 +159,7 @@ class Training(Section):
     save_seconds: Annotated[float, Field(ge=0)]
     profile: bool
     keep_weights: bool
+    log: Annotated[list[LoggerName], AfterValidator(distinct)] = ["csv"]
 
 
 def overlaid(training: Training, layer: dict[str, Any]) -> Training:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow.base.digests import reading
 from workflow.config import paths
 from workflow.config.model import Config
 
@@ -33,9 +34,19 @@ class Arrays:
 
 
 def load_arrays(config: Config, dataset: str, split: str) -> Arrays:
-    """Open one split (train, val or test) of a prepared data set."""
+    """Open one split (train, val or test) of a prepared data set.
+
+    Raises:
+        DataError: a file of it is damaged, or not there.
+    """
     folder = paths.prepared(config, dataset) / split
     return Arrays(
-        *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks", "labels")),
+        *(load_array(folder / f"{name}.npy") for name in ("images", "masks", "labels")),
         folder=folder,
     )
+
+
+def load_array(file: Path) -> np.ndarray:
+    """Open one prepared array, memory-mapped, once it is found to be what was written."""
+    with reading(file):
+        return np.load(file, mmap_mode="r")

@@ -1,25 +1,28 @@
-"""Images that occur twice: found by comparing all pairs, or known from a list.
+"""Images that occur twice: found among all pairs, or known from a list.
 
 Two images are compared without their mean brightness and colour, so that a copy is found that was
-encoded again, resized or shifted in colour. First all pairs of small grey copies are compared in
-one matrix product (a perceptual hash without the rounding to bits: exact, and as fast for
-thousands of images); the few that are close are compared once more, larger and in colour.
+encoded again, resized or shifted in colour. First small grey copies are compared (a perceptual hash
+without the rounding to bits); the few that are close are compared once more, larger and in colour.
+No pair is left out that could be close, and few others are looked at: see `_near`. `python -m
+benchmarks.copies` prints how long it takes.
 
 The thresholds are set on ISIC 2017, on 2,450 images at 96 to 256 px, in the middle (by ratio)
 between the 13 pairs that show one photograph (differences up to 1.0 small, 1.3 larger) and the
 nearest pair that does not (3.7 small, 3.0 larger).
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from workflow.base.errors import DataError
+from workflow.data.reading import keys
 
 Kind = Literal["identical", "near"]
 
@@ -35,7 +38,10 @@ ALIKE = 0.95
 IDENTICAL = 0.6
 # Standard deviation of a small copy below which an image shows nothing that could be compared.
 FLAT = 1.0
-_ROWS = 512  # of the matrix of all pairs, that are in memory at a time
+# Blocks along a side of a small copy, by which pairs that cannot be close are left out.
+_BLOCKS = 4
+# Images whose neighbours, and pairs whose copies, are in memory at a time.
+_ROWS, _PAIRS = 512, 4096
 
 _REQUIRED = ["image_a", "image_b"]
 _OPTIONAL = ["kind", "split_a", "split_b", "mean_abs_diff_256"]
@@ -137,21 +143,106 @@ def read_known(path: Path) -> dict[frozenset[str], Kind | None]:
     return known
 
 
+def listed_pairs(
+    table: pd.DataFrame,
+    images: Sequence[np.ndarray],
+    found: Duplicates,
+    known: Mapping[frozenset[str], Kind | None],
+    *,
+    by_file: bool,
+    where: str | None,
+) -> list[dict[str, Any]]:
+    """All pairs of equal images: found by pixels, by their files' checksums, or known.
+
+    Args:
+        table: one row per image: id, group, split, sha256.
+        images: in the order of the table.
+        found: by comparing pixels.
+        known: from `read_known`; pairs of which an image is not there do not count.
+        where: the file of the known pairs, for messages.
+        by_file: whether each image has a file of its own, whose checksum tells it from others.
+
+    Raises:
+        DataError: an id of a known pair is another spelling of one that is there.
+    """
+    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
+    if by_file:  # of a volume, many slices share the file
+        for _, same in table[table["sha256"].duplicated(keep=False)].groupby("sha256"):
+            for a, b in itertools.combinations(same.index, 2):
+                if same["group"][a] != same["group"][b]:
+                    pairs[a, b] = Pair(a, b, "identical", 0.0)
+    position = {image: i for i, image in enumerate(table["id"])}
+    for names, kind in known.items():
+        if names <= position.keys():
+            a, b = sorted(position[name] for name in names)
+            measured = pairs.get((a, b)) or Pair(a, b, "near", difference(images[a], images[b]))
+            pairs[a, b] = Pair(a, b, kind or measured.kind, measured.difference)
+    _check_spelling({name for names in known for name in names}, position, where)
+    ids, splits = table["id"].tolist(), table["split"].tolist()
+    return [
+        {
+            "a": ids[a],
+            "split_a": splits[a],
+            "b": ids[b],
+            "split_b": splits[b],
+            "kind": pair.kind,
+            "difference": round(pair.difference, 2),
+            "known": frozenset((ids[a], ids[b])) in known,
+        }
+        for (a, b), pair in sorted(pairs.items())
+    ]
+
+
+def _check_spelling(names: Collection[str], ids: Collection[str], where: str | None) -> None:
+    """A pair may name images that are not there, but not in another spelling of those that are."""
+    by_key = {keys.loosely(image): image for image in ids}
+    for name in sorted(names):
+        other = by_key.get(keys.loosely(name))
+        if other is not None and name not in ids:
+            raise DataError(
+                f"{where}: found {keys.shown(name)}, and the data has {keys.shown(other)}, which "
+                "is another spelling of it; use one spelling"
+            )
+
+
 def _candidates(
     centred: np.ndarray, positions: np.ndarray, group: np.ndarray
 ) -> Iterator[tuple[int, int]]:
-    """Pairs of positions whose small copies (rows of `centred`) are close."""
+    """Pairs of positions whose small copies (rows of `centred`) are close, in order."""
     rows, group = centred[positions], group[positions]
     power = np.square(rows).sum(axis=1)
+    for a, b in _near(rows):
+        other = group[a] != group[b]
+        a, b = a[other], b[other]
+        one, two = rows[a], rows[b]
+        close = np.square(one - two).mean(axis=1) <= CLOSE**2
+        close &= (one * two).sum(axis=1) >= ALIKE * np.sqrt(power[a] * power[b])
+        for i in np.flatnonzero(close):
+            yield int(positions[a[i]]), int(positions[b[i]])
+
+
+def _near(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of rows among which are all that can be close: their positions, the lower first.
+
+    Two points are no nearer to each other than their shadows in fewer dimensions. Here these are
+    means over `_BLOCKS` x `_BLOCKS` blocks, in which images differ most, and a k-d tree finds the
+    shadows that are near each other without looking at the others.
+    """
+    # Its part of scipy would cost every import of this module a fifth of a second.
+    from scipy.spatial import KDTree
+
+    side = SMALL // _BLOCKS
+    blocks = rows.reshape(-1, _BLOCKS, side, _BLOCKS, side).astype(np.float64)
+    shadows = blocks.mean(axis=(2, 4)).reshape(len(rows), -1) * side  # along unit vectors
+    tree, reach = KDTree(shadows), CLOSE * SMALL * (1 + 1e-6)
     for start in range(0, len(rows), _ROWS):
-        block = slice(start, start + _ROWS)
-        product = rows[block] @ rows[start:].T
-        powers = power[block, None] + power[None, start:]
-        close = (powers - 2 * product) <= CLOSE**2 * rows.shape[1]
-        close &= product >= ALIKE * np.sqrt(power[block, None] * power[None, start:])
-        close &= group[block, None] != group[None, start:]
-        for a, b in np.argwhere(np.triu(close, k=1)):
-            yield int(positions[start + a]), int(positions[start + b])
+        found = tree.query_ball_point(shadows[start : start + _ROWS], reach, return_sorted=True)
+        a = np.repeat(np.arange(start, start + len(found)), [len(near) for near in found])
+        b = np.fromiter((i for near in found for i in near), np.intp, len(a))
+        above = b > a
+        a, b = a[above], b[above]
+        for part in range(0, len(a), _PAIRS):
+            yield a[part : part + _PAIRS], b[part : part + _PAIRS]
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

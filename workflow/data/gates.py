@@ -6,9 +6,7 @@ All that is wrong is told at once. What passes is written to `gates.json`, with 
 every class and the test images that also occur in training or validation.
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.base.digests import reading, record_json
 from workflow.base.errors import DataError
-from workflow.base.files import write_json
-from workflow.config import paths
+from workflow.config import cells, paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
-from workflow.data.arrays import NO_MASK, Arrays, load_arrays
-from workflow.data.duplicates import Duplicates, Pair, difference, find_duplicates, read_known
+from workflow.data.arrays import NO_MASK, load_arrays
+from workflow.data.duplicates import (
+    Duplicates,
+    find_duplicates,
+    listed_pairs,
+    read_known,
+)
+from workflow.data.plausible import RawFacts, cause_of_empty, told_levels, told_lost
 from workflow.data.split import SPLITS
 
 # Where every image is of a lesion; more empty masks than this share are not an accident.
@@ -64,12 +68,20 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
     say(f"{dataset}: what each split holds\n{_as_text(prevalence)}")
     images = [image for name in SPLITS for image in _images(config, dataset, name)]
     found = find_duplicates(images, table["group"].tolist())
-    duplicates = _listed(definition, table, images, found, known)
+    duplicates = listed_pairs(
+        table, images, found, known, by_file=not definition.volumes, where=known_file
+    )
     crossing = [entry for entry in duplicates if entry["split_a"] != entry["split_b"]]
     groups, leaks = _groups_apart(definition, table)
-    agreement, lost = _masks_and_labels(definition, table)
-    masks, empty = _masks_valid(definition, table)
+    facts = RawFacts.read(paths.raw_facts(config, dataset))
+    for line in facts.ignored:
+        say(f"{dataset}: {line}")
+    agreement, lost = _masks_and_labels(definition, table, facts)
+    masks, empty = _masks_valid(definition, table, facts)
+    masks.failures += _masks_to_learn_from(config, dataset, table)
+    levels = Gate("grey levels", *told_levels(dataset, table["id"].tolist(), images))
     gates = [
+        levels,
         groups,
         _no_copies(dataset, known_file, crossing, duplicates, found),
         _learnable(definition, table),
@@ -87,12 +99,13 @@ def check(config: Config, dataset: str, say: Callable[[str], None] = print) -> N
         "dropped": sorted({image for image, split in sides if split == "test"}),
         "leaks": leaks,
         "empty_masks": empty,
-        "lost_in_resizing": lost,
+        **lost,
+        **({"ignored": [*facts.ignored]} if facts.known else {}),
         "gates": [
             {"name": gate.name, "passed": True, "detail": gate.detail} for gate in (whole, *gates)
         ],
     }
-    write_json(paths.gates(config, dataset), report)
+    record_json(paths.gates(config, dataset), report)
 
 
 def _conclude(dataset: str, gates: list[Gate], say: Callable[[str], None]) -> None:
@@ -105,31 +118,13 @@ def _conclude(dataset: str, gates: list[Gate], say: Callable[[str], None]) -> No
 
 
 def _read_index(config: Config, dataset: str, split: str) -> pd.DataFrame:
-    folder = paths.prepared(config, dataset)
-    with _readable(folder, f"{split}/index.parquet"):
-        return pd.read_parquet(folder / split / "index.parquet")
-
-
-def _arrays(config: Config, dataset: str, split: str) -> Arrays:
-    with _readable(paths.prepared(config, dataset), f"{split}/*.npy"):
-        return load_arrays(config, dataset, split)
-
-
-@contextmanager
-def _readable(folder: Path, files: str) -> Iterator[None]:
-    """Say what is to be done where prepared files are missing or damaged."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder}/{files}: missing or damaged ({error}); delete {folder}, so that it is "
-            "prepared again"
-        ) from error
+    with reading(paths.prepared(config, dataset) / split / "index.parquet") as file:
+        return pd.read_parquet(file)
 
 
 def _images(config: Config, dataset: str, split: str) -> np.ndarray:
     """The images of a split, still on disk; plain, because a memmap's rows are slow to make."""
-    return np.asarray(_arrays(config, dataset, split).images)
+    return np.asarray(load_arrays(config, dataset, split).images)
 
 
 def _whole(config: Config, dataset: str, parts: dict[str, pd.DataFrame]) -> Gate:
@@ -137,7 +132,7 @@ def _whole(config: Config, dataset: str, parts: dict[str, pd.DataFrame]) -> Gate
     gate, definition = Gate("arrays and index"), config.datasets[dataset]
     square = (definition.image_size, definition.image_size)
     for name, index in parts.items():
-        arrays, count = _arrays(config, dataset, name), len(index)
+        arrays, count = load_arrays(config, dataset, name), len(index)
         labels = index[[f"label_{label}" for label in definition.labels]].to_numpy()
         for file, array, shape in (
             ("images", arrays.images, (count, *square, *([3] if definition.color else []))),
@@ -173,7 +168,7 @@ def _read_masks(config: Config, dataset: str) -> pd.DataFrame:
     """
     lesions, rows = config.datasets[dataset].lesions, []
     for split in SPLITS:
-        for mask in np.asarray(_arrays(config, dataset, split).masks):
+        for mask in np.asarray(load_arrays(config, dataset, split).masks):
             counts = np.bincount(mask.ravel(), minlength=NO_MASK + 1)
             beyond = np.flatnonzero(counts[len(lesions) + 1 :]) + len(lesions) + 1
             blank = counts[NO_MASK] == mask.size
@@ -243,41 +238,6 @@ def _groups_apart(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[
     return gate, None
 
 
-def _listed(
-    definition: Dataset,
-    table: pd.DataFrame,
-    images: list[np.ndarray],
-    found: Duplicates,
-    known: dict[frozenset[str], Any],
-) -> list[dict[str, Any]]:
-    """All pairs of equal images: found by pixels, by their files' checksums, or known."""
-    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
-    if not definition.volumes:  # there the file is a volume, which many slices share
-        for _, same in table[table["sha256"].duplicated(keep=False)].groupby("sha256"):
-            for a, b in itertools.combinations(same.index, 2):
-                if same["group"][a] != same["group"][b]:
-                    pairs[a, b] = Pair(a, b, "identical", 0.0)
-    position = {image: i for i, image in enumerate(table["id"])}
-    for names, kind in known.items():
-        if names <= position.keys():
-            a, b = sorted(position[name] for name in names)
-            measured = pairs.get((a, b)) or Pair(a, b, "near", difference(images[a], images[b]))
-            pairs[a, b] = Pair(a, b, kind or measured.kind, measured.difference)
-    ids, splits = table["id"].tolist(), table["split"].tolist()
-    return [
-        {
-            "a": ids[a],
-            "split_a": splits[a],
-            "b": ids[b],
-            "split_b": splits[b],
-            "kind": pair.kind,
-            "difference": round(pair.difference, 2),
-            "known": frozenset((ids[a], ids[b])) in known,
-        }
-        for (a, b), pair in sorted(pairs.items())
-    ]
-
-
 def _no_copies(
     dataset: str,
     known_file: str | None,
@@ -330,7 +290,9 @@ def _learnable(definition: Dataset, table: pd.DataFrame) -> Gate:
     return gate
 
 
-def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[str, Any] | None]:
+def _masks_valid(
+    definition: Dataset, table: pd.DataFrame, facts: RawFacts
+) -> tuple[Gate, dict[str, Any] | None]:
     """Masks hold only classes, and has_mask says which are there.
 
     Where labels are not lesions, a mask without any is counted; a source in which every image shows
@@ -349,28 +311,56 @@ def _masks_valid(definition: Dataset, table: pd.DataFrame) -> tuple[Gate, dict[s
         gate.failures.append(f"has_mask does not fit the mask of {_named(wrong)}; prepare it again")
     masked = table[~table["blank"]]
     gate.detail = f"{len(masked)} of {len(table)} images have a mask"
+    bare = table["id"][table["blank"] & (table["split"] == "test")].tolist()
+    if bare:
+        gate.detail += f", {len(bare)} test images have none to be scored with: {_named(bare)}"
     if set(definition.labels) & set(definition.lesions):
         return gate, None
     pixels = masked[[f"pixels_{lesion}" for lesion in definition.lesions]]
     empty = masked["id"][~pixels.any(axis=1)].tolist()
     gate.detail += f", {len(empty)} of them an empty one"
+    if empty and facts.known:
+        gate.detail += f": {cause_of_empty(facts, empty)}"
     public = definition.public
     if public and public.lesion_everywhere and len(empty) > MOST_EMPTY * len(masked):
         gate.failures.append(
             f"{len(empty)} of {len(masked)} masks are empty, such as {_named(empty)}; at most "
-            f"{MOST_EMPTY:.0%} may be: look at the raw masks, or raise image_size"
+            f"{MOST_EMPTY:.0%} may be: {cause_of_empty(facts, empty)}"
         )
     return gate, {"images": len(empty), "of": len(masked), "ids": empty}
 
 
+def _masks_to_learn_from(config: Config, dataset: str, table: pd.DataFrame) -> list[str]:
+    """What to say where images to train on have no mask, and a method would segment."""
+    learnt = table[table["split"] != "test"]
+    without = learnt["id"][learnt["blank"]].tolist()
+    methods = [
+        run.method
+        for run in cells.runs(config)
+        if run.dataset == dataset
+        and config.methods[run.method].module is not None
+        and "segmentation" in config.methods[run.method].tasks
+    ]
+    if not methods or not without:
+        return []
+    return [
+        f"{len(without)} of {len(learnt)} images to train and validate on have no mask: "
+        f"{_named(without)}; {_named(methods)} would segment. Add the masks, leave these images out"
+        " of the split (a CSV that datasets.*.split names), or select methods that only classify"
+    ]
+
+
 def _masks_and_labels(
-    definition: Dataset, table: pd.DataFrame
-) -> tuple[Gate, dict[str, dict[str, int]]]:
+    definition: Dataset, table: pd.DataFrame, facts: RawFacts
+) -> tuple[Gate, dict[str, Any]]:
     """Where a label has the name of a lesion, an image whose mask holds it has the label.
 
-    The other way round it may fail: a lesion can be too small for the prepared mask.
+    The other way round it may fail: a lesion can be too small for the prepared mask, or the mask
+    empty in its file.
     """
-    gate, lost, masked = Gate("masks and labels agree"), {}, table[~table["blank"]]
+    gate, masked = Gate("masks and labels agree"), table[~table["blank"]]
+    absent: dict[str, list[str]] = {}
+    labelled: dict[str, int] = {}
     for name in (label for label in definition.labels if label in definition.lesions):
         positive, drawn = masked[f"label_{name}"] == 1, masked[f"pixels_{name}"] > 0
         unlabelled = masked["id"][drawn & ~positive].tolist()
@@ -378,9 +368,9 @@ def _masks_and_labels(
             gate.failures.append(
                 f"the mask holds {name}, but its label is 0: {_named(unlabelled)}; mend the labels"
             )
-        lost[name] = {"images": int((positive & ~drawn).sum()), "of": int(positive.sum())}
-    counts = [f"{name} {n['images']} of {n['of']}" for name, n in lost.items()]
-    gate.detail = f"lost in resizing: {', '.join(counts)}" if lost else "no label names a lesion"
+        absent[name] = masked["id"][positive & ~drawn].tolist()
+        labelled[name] = int(positive.sum())
+    gate.detail, lost = told_lost(facts, absent, labelled)
     return gate, lost
 
 

@@ -58,23 +58,34 @@ class DeviceImages:
     def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
         """The images of each part, int64 rows in host memory.
 
-        From host memory each part is on its way to the device while the one before is used.
+        The rows of all parts go to the device at once: a GPU would wait for each part's own. From
+        host memory the images of each part are on their way while those of the one before are used.
         """
+        if not parts:
+            return
+        rows, sizes = torch.cat(list(parts)), [len(part) for part in parts]
+        devices = {self.images.device, self.labels.device}
+        sent = {device: _sent(rows, device).split(sizes) for device in devices}
+        of_images, of_labels = sent[self.images.device], sent[self.labels.device]
         waiting: Batch | None = None
-        for rows in parts:
-            coming = self._gather(rows)
+        for image_rows, label_rows in zip(of_images, of_labels, strict=True):
+            coming = self._gather(image_rows, label_rows)
             if waiting is not None:
                 yield waiting
             waiting = coming
         if waiting is not None:
             yield waiting
 
-    def _gather(self, rows: Tensor) -> Batch:
-        """Some rows; what lies in host memory is copied without waiting for it."""
-        kept = (self.images, self.masks, self.labels)
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All images in their order, as many at a time."""
+        return self.batches(torch.arange(len(self)).split(size))
+
+    def _gather(self, image_rows: Tensor, label_rows: Tensor) -> Batch:
+        """Some rows, each beside what it chooses; from host memory, without waiting for copies."""
         # Ten times as fast as indexing on a processor: it copies image by image, not byte by byte.
-        chosen = (part.index_select(0, rows.to(part.device)) for part in kept)
-        return Batch(*(self._brought(part) for part in chosen))
+        images, masks = (part.index_select(0, image_rows) for part in (self.images, self.masks))
+        labels = self.labels.index_select(0, label_rows)
+        return Batch(*(self._brought(part) for part in (images, masks, labels)))
 
     def _brought(self, part: Tensor) -> Tensor:
         """A part on the device that computes; labels always lie there, images not always."""
@@ -83,9 +94,21 @@ class DeviceImages:
         return part.pin_memory().to(self.device, non_blocking=True)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Some rows, ready for a network: see `ready`."""
+        (batch,) = self.batches([rows.cpu()])
+        return self.ready(batch)
+
+    def ready(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Images float32 `[B, 3, H, W]` (grey repeated), masks int64 `[B, H, W]`, labels."""
-        images, masks, labels = self._gather(rows)
-        return (images.float() / self.scale).expand(-1, 3, -1, -1), masks.long(), labels
+        pixels = (batch.images.float() / self.scale).expand(-1, 3, -1, -1)
+        return pixels, batch.masks.long(), batch.labels
+
+
+def _sent(rows: Tensor, device: torch.device) -> Tensor:
+    """Rows in host memory on a device, which does not have to be waited for."""
+    if device.type == "cpu":
+        return rows
+    return rows.pin_memory().to(device, non_blocking=True)
 
 
 def to_device(

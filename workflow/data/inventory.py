@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow.base.digests import read_recorded_json, reading, recorded
 from workflow.base.errors import DataError
-from workflow.base.files import from_cell, read_json, replacing, to_cell
+from workflow.base.files import from_cell, to_cell
 from workflow.base.plain import hidden
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
-from workflow.data.sources.source import Row, open_source
+from workflow.data.sources.source import Row, ignored_by, open_source
 from workflow.running.raw_files import find_files, name_of, raw_roots
 
 
@@ -26,8 +27,10 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
         DataError: as the source does, or two images have one id.
     """
     source = open_source(config, dataset)
+    for line in ignored_by(source):
+        say(f"{dataset}: {line}")
     raw = config.raw_source(dataset)
-    listed = read_json(paths.listing(config, raw))["files"]
+    listed = read_recorded_json(paths.listing(config, raw))["files"]
     names = {
         file: name_of(label, root, file)
         for label, root in raw_roots(config, raw).items()
@@ -64,11 +67,12 @@ def make_inventory(config: Config, dataset: str, say: Callable[[str], None] = pr
 def read_inventory(folder: Path) -> pd.DataFrame:
     """The inventory that lies in a folder, with ids and groups as text, also one called `NA`."""
     text = {"id": str, "group": str, "part": str, "sha256": str}
-    return pd.read_csv(folder / "inventory.csv", dtype=text, keep_default_na=False).map(from_cell)
+    with reading(folder / "inventory.csv") as file:
+        return pd.read_csv(file, dtype=text, keep_default_na=False).map(from_cell)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
+    with recorded(path) as temporary:
         table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
 
 

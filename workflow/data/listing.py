@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from workflow.base.digests import record_json
 from workflow.base.errors import DataError
-from workflow.base.files import read_yaml, sha256, write_json
+from workflow.base.files import read_yaml, sha256
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.model import Config
@@ -60,7 +61,7 @@ def list_raw(config: Config, source: str, say: Callable[[str], None] = print) ->
     progress.end()
     known = zip(found, digests, strict=True)
     listed = {name: {"bytes": stat.bytes, "sha256": sum_} for (name, _, stat), sum_ in known}
-    write_json(paths.listing(config, source), {"source": source, "files": listed})
+    record_json(paths.listing(config, source), {"source": source, "files": listed})
     mine = tuple(watched(config, source))
     if mine:
         remember(

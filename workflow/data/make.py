@@ -14,12 +14,13 @@ import importlib
 import sys
 from pathlib import Path
 
-from workflow.base.files import replacing, to_cell, write_text
+from workflow.base.digests import record_text, recorded
+from workflow.base.files import to_cell
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
 from workflow.data.inventory import read_inventory
-from workflow.data.split import make_split
+from workflow.data.split import make_split, split_notes
 from workflow.running.step import run_step
 
 
@@ -39,7 +40,7 @@ def download(config: Config, name: str) -> None:
     sums = recorded_sums(config, name)
     fetch(sums, config.address(name), paths.raw_dir(config, name), source=name)
     lines = [f"{digest}  {file}\n" for file, digest in sums.items()]
-    write_text(paths.downloaded(config, name), "".join(lines))
+    record_text(paths.downloaded(config, name), "".join(lines))
 
 
 def raw(config: Config, name: str) -> None:
@@ -59,9 +60,12 @@ def inventory(config: Config, name: str) -> None:
 def split(config: Config, name: str) -> None:
     """Assign the images of a data set to train, val and test."""
     folder = paths.prepared(config, name)
-    with replacing(folder / "split.csv") as temporary:
-        table = make_split(config, name, read_inventory(folder))
-        table.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
+    table = read_inventory(folder)
+    made = make_split(config, name, table)
+    with recorded(folder / "split.csv") as temporary:
+        made.map(to_cell).to_csv(temporary, index=False, lineterminator="\n")
+    for note in split_notes(config, name, table, made):
+        sys.stdout.write(f"note: {note}\n")
 
 
 def prepare(config: Config, name: str) -> None:

@@ -7,6 +7,7 @@ lost. Groups are read by several threads; memory holds a few groups at a time, n
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,16 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.base.digests import (
+    intact,
+    reading,
+    record_json,
+    record_text,
+    recorded,
+    recorded_digest,
+)
 from workflow.base.errors import DataError
-from workflow.base.files import from_cell, replacing, sha256, write_json, write_text
+from workflow.base.files import from_cell, sha256
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.data.inventory import read_inventory
 from workflow.data.resize import resize
-from workflow.data.sources.source import open_source
-from workflow.data.split import SPLITS
+from workflow.data.sources.source import ignored_by, open_source
+from workflow.data.split import SPLITS, left_out
 from workflow.running import fingerprint
 
 # What each split's folder holds; labels.npy repeats the label columns for readers without pandas.
@@ -39,8 +48,10 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
         DataError: as the source does, or the raw data lacks an image of the inventory.
     """
     folder = paths.prepared(config, dataset)
-    split = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False).map(from_cell)
-    table = read_inventory(folder).merge(split, on="id", validate="one_to_one")
+    with reading(folder / "split.csv") as file:
+        split = pd.read_csv(file, dtype=str, keep_default_na=False).map(from_cell)
+    inventory = read_inventory(folder)
+    table = inventory.merge(split, on="id", validate="one_to_one")
     files: dict[str, str] = {}
     with ExitStack() as stack:
         rows = {name: table[table["split"] == name].reset_index(drop=True) for name in SPLITS}
@@ -48,15 +59,17 @@ def prepare(config: Config, dataset: str, say: Callable[[str], None] = print) ->
             name: _open_arrays(stack, folder / name, config.datasets[dataset], len(rows[name]))
             for name in SPLITS
         }
-        _fill(config, dataset, rows, arrays, say)
+        found = _fill(config, dataset, rows, arrays, say)
+        found["ignored"] += left_out(config.datasets[dataset].split, inventory, split)
         for name in SPLITS:
             _write_labels(stack, folder / name, config.datasets[dataset].labels, rows[name])
     for name in SPLITS:
         for file in FILES:
-            files[f"{name}/{file}"] = sha256(folder / name / file)
+            files[f"{name}/{file}"] = recorded_digest(folder / name / file)
+    record_json(paths.raw_facts(config, dataset), found)
     manifest = _manifest(config, dataset, table, files)
-    write_json(folder / "manifest.json", manifest)
-    write_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
+    record_json(folder / "manifest.json", manifest)
+    record_text(paths.identity(config, dataset), f"{manifest['hash']}\n")
 
 
 def _open_arrays(
@@ -69,12 +82,18 @@ def _open_arrays(
         "masks": (count, size, size),
     }
     images, masks = (
-        np.lib.format.open_memmap(
-            stack.enter_context(replacing(folder / f"{name}.npy")), "w+", np.uint8, shape
-        )
+        _new_array(stack.enter_context(recorded(folder / f"{name}.npy")), shape)
         for name, shape in shapes.items()
     )
     return images, masks
+
+
+def _new_array(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A memory-mapped uint8 array whose place on the disk is taken: else a full disk is a crash."""
+    array = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    with file.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+    return array
 
 
 def _fill(
@@ -83,8 +102,13 @@ def _fill(
     rows: dict[str, pd.DataFrame],
     arrays: dict[str, tuple[np.ndarray, np.ndarray]],
     say: Callable[[str], None],
-) -> None:
-    """Read every group that has an image in some split, and put its images in their places."""
+) -> dict[str, Any]:
+    """Read every group that has an image in some split, and put its images in their places.
+
+    Returns:
+        What only the raw files say: `ignored`, the files that are not used, and
+        `lost_in_resizing`, for each lesion the images whose raw mask alone holds it.
+    """
     source, size = open_source(config, dataset), config.datasets[dataset].image_size
     places = {image: (name, row) for name in SPLITS for row, image in enumerate(rows[name]["id"])}
     groups = pd.concat(rows.values())["group"].unique().tolist()
@@ -95,6 +119,9 @@ def _fill(
             f"{absent[0]}; bring them back, or delete {paths.prepared(config, dataset)}"
         )
 
+    lesions = config.datasets[dataset].lesions
+    lost = {lesion: list[str]() for lesion in lesions}
+
     def place(group: str) -> list[str]:
         placed = []
         for image in source.read(group, size):
@@ -102,6 +129,8 @@ def _fill(
                 name, row = places[image.id]
                 arrays[name][0][row], arrays[name][1][row] = resize(image, size, config.data.resize)
                 placed.append(image.id)
+                for k in _lost(image.mask, arrays[name][1][row], len(lesions)):
+                    lost[lesions[k - 1]].append(image.id)
         return placed
 
     progress, waiting = WorkProgress(f"prepare {dataset}", len(places), "images", say), set(places)
@@ -114,6 +143,18 @@ def _fill(
             f"{dataset}: {len(waiting)} images of inventory.csv are not in the raw data, first "
             f"{min(waiting)}; delete {paths.prepared(config, dataset)} and start again"
         )
+    return {
+        "ignored": [*ignored_by(source)],
+        "lost_in_resizing": {lesion: sorted(images) for lesion, images in lost.items()},
+    }
+
+
+def _lost(raw: np.ndarray | None, prepared: np.ndarray, lesions: int) -> list[int]:
+    """The lesions 1, 2, ... that a raw mask holds and the prepared one does not."""
+    if raw is None:
+        return []
+    there = np.bincount(prepared.ravel(), minlength=lesions + 1)
+    return [k for k in range(1, lesions + 1) if not there[k] and (raw == k).any()]
 
 
 def _write_labels(stack: ExitStack, folder: Path, labels: list[str], rows: pd.DataFrame) -> None:
@@ -123,10 +164,8 @@ def _write_labels(stack: ExitStack, folder: Path, labels: list[str], rows: pd.Da
     index[columns] = index[columns].astype("int8")
     index["score_segmentation"] = rows["has_mask"] & (rows["tasks"] != "classification")
     index["score_classification"] = rows["tasks"] != "segmentation"
-    np.save(
-        stack.enter_context(replacing(folder / "labels.npy")), index[columns].to_numpy(np.uint8)
-    )
-    index.to_parquet(stack.enter_context(replacing(folder / "index.parquet")), index=False)
+    np.save(stack.enter_context(recorded(folder / "labels.npy")), index[columns].to_numpy(np.uint8))
+    index.to_parquet(stack.enter_context(recorded(folder / "index.parquet")), index=False)
 
 
 def _manifest(
@@ -161,7 +200,7 @@ def _manifest(
             "slice_step": definition.slice_step,
             "intensity": definition.intensity,
         },
-        "inputs": {"list": inputs.name, "sha256": sha256(inputs)},
+        "inputs": {"list": inputs.name, "sha256": sha256(intact(inputs))},
         "code": fingerprint.code_hash("workflow.data.prepare"),
     }
 

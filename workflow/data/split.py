@@ -16,13 +16,16 @@ import pandas as pd
 
 from workflow.base.errors import DataError
 from workflow.base.files import from_cell
-from workflow.config.datasets import kfold_of
+from workflow.config.datasets import kfold_of, ratio_of
 from workflow.config.model import Config
+from workflow.data.reading import keys
+from workflow.data.stratify import amounts_of, balanced_folds, ratio_parts
 
 SPLITS = ("train", "val", "test")
 TASKS = ("both", "segmentation", "classification")
 # C(24, 4) = 10,626 is the largest of RETOUCH; beyond this bound a full search is the wrong tool.
 LARGEST_SEARCH = 200_000
+NAMED = 5  # examples in a note
 
 
 def make_split(config: Config, dataset: str, inventory: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +39,7 @@ def make_split(config: Config, dataset: str, inventory: pd.DataFrame) -> pd.Data
         split = inventory[["id"]].assign(split=inventory["part"], tasks="both")
     elif rule == "slices":
         split = inventory[["id"]].assign(split=_by_slice(config, inventory), tasks="both")
-    elif rule == "balanced" or kfold_of(rule):
+    elif rule == "balanced" or kfold_of(rule) or ratio_of(rule):
         try:
             parts = _by_group(config, dataset, inventory)
         except DataError as error:
@@ -53,19 +56,65 @@ def make_split(config: Config, dataset: str, inventory: pd.DataFrame) -> pd.Data
     return split.reset_index(drop=True)
 
 
+def split_notes(
+    config: Config, dataset: str, inventory: pd.DataFrame, split: pd.DataFrame
+) -> list[str]:
+    """What one should know of a split that can be used: images in none, parts without a label.
+
+    Args:
+        config: names the labels, and the split.
+        dataset: key of the data set.
+        inventory: a row per image, with `id` and `label_*`.
+        split: what `make_split` made of it.
+    """
+    rule = config.datasets[dataset].split
+    notes = [f"{dataset}: {line}" for line in left_out(rule, inventory, split)]
+    placed = inventory.merge(split, on="id")
+    for label in config.datasets[dataset].labels:
+        if f"label_{label}" not in placed or not placed[f"label_{label}"].any():
+            continue
+        held = placed.groupby("split")[f"label_{label}"].sum()
+        for part in SPLITS[1:]:
+            if part in held and not held[part]:
+                groups = placed.loc[placed[f"label_{label}"] == 1, "group"].nunique()
+                notes.append(
+                    f"{dataset}: split {rule!r} has no image with label {label!r} in {part}; "
+                    f"{groups} groups have one"
+                )
+    return notes
+
+
+def left_out(rule: str, inventory: pd.DataFrame, split: pd.DataFrame) -> list[str]:
+    """A line that names the images which are in no part of a split; none where all are."""
+    outside = inventory["id"][~inventory["id"].isin(set(split["id"]))].tolist()
+    if not outside:
+        return []
+    named = ", ".join(outside[:NAMED]) + (", ..." if len(outside) > NAMED else "")
+    return [
+        f"split {rule!r} leaves out {len(outside)} of {len(inventory)} images: {named}; they are "
+        "neither trained on nor scored"
+    ]
+
+
 def _by_group(config: Config, dataset: str, inventory: pd.DataFrame) -> dict[str, str]:
-    """group -> split, by rule `balanced` or `kfold I/K`."""
+    """group -> split, by rule `balanced`, `kfold I/K` or a ratio."""
     definition = config.datasets[dataset]
-    amounts = _amounts(inventory, definition.lesions, definition.labels)
-    fold = kfold_of(definition.split)
-    if fold is None:
+    fold, ratio = kfold_of(definition.split), ratio_of(definition.split)
+    if fold is None and ratio is None:
+        amounts = _amounts(inventory, definition.lesions, definition.labels)
         test = choose_balanced(amounts, config.data.test_volumes)
         val = choose_balanced(amounts.drop(index=test), config.data.val_volumes)
     else:
-        number, count = fold
-        folds = balanced_folds(amounts, count)
-        # The next fold validates, so that each group tests once and validates once.
-        test, val = folds[number - 1], folds[number % count]
+        amounts = amounts_of(inventory, definition.lesions, definition.labels)
+        if ratio is not None:
+            images = inventory.groupby("group", sort=False).size().tolist()
+            _, val, test = ratio_parts(amounts, images, ratio)
+        else:
+            assert fold is not None
+            number, count = fold
+            folds = balanced_folds(amounts, count)
+            # The next fold validates, so that each group tests once and validates once.
+            test, val = folds[number - 1], folds[number % count]
     return (
         dict.fromkeys(amounts.index, "train")
         | dict.fromkeys(test, "test")
@@ -74,7 +123,7 @@ def _by_group(config: Config, dataset: str, inventory: pd.DataFrame) -> dict[str
 
 
 def _amounts(inventory: pd.DataFrame, lesions: list[str], labels: list[str]) -> pd.DataFrame:
-    """What a split balances: each group's lesion pixels, or its labels where pixels are unknown."""
+    """What `balanced` balances: each group's lesion pixels, or its labels if these are unknown."""
     columns = [f"pixels_{name}" for name in lesions]
     if not set(columns) <= set(inventory.columns):
         columns = [f"label_{name}" for name in labels]
@@ -113,7 +162,8 @@ def _by_file(file: str, dataset: str, inventory: pd.DataFrame) -> pd.DataFrame:
             )
         raise DataError(
             f"{file}: {len(absent)} of its ids are not in the raw data of {dataset}, first "
-            f"{absent[0]}; complete the data, or name another split"
+            f"{absent[0]}{keys.nearest(absent[0], [*inventory['group'], *inventory['id']])}; "
+            "complete the data, or name another split"
         )
     images = inventory[["id", "group"]].assign(key=inventory[known])
     merged = images.merge(given.rename(columns={"id": "key"}), on="key")
@@ -137,6 +187,7 @@ def read_split(path: Path) -> pd.DataFrame:
     missing = {"id", "split"} - set(split.columns)
     if missing:
         raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; expected id, split")
+    split["id"] = split["id"].map(keys.tidy)
     if "tasks" not in split:
         split["tasks"] = "both"
     twice = split["id"][split["id"].duplicated()]
@@ -190,37 +241,3 @@ def choose_balanced(pixels: pd.DataFrame, count: int) -> list[str]:
     deviation = np.abs(shares - count / groups).max(axis=1)
     deviation[(holders < wanted).any(axis=1)] += groups  # only if no choice holds every lesion
     return [str(pixels.index[i]) for i in choices[int(np.argmin(deviation))]]
-
-
-def balanced_folds(amounts: pd.DataFrame, count: int) -> list[list[str]]:
-    """The groups in `count` folds of nearly the same size, each with its share of every column.
-
-    Greedy: the groups that hold most of anything come first, and each goes to the fold that has
-    least of what it brings.
-
-    Args:
-        amounts: one row per group, one column per lesion or label.
-        count: how many folds.
-
-    Raises:
-        DataError: there are fewer groups than folds.
-    """
-    groups = len(amounts)
-    if groups < count:
-        raise DataError(f"cannot make {count} folds of {groups} groups; use fewer folds")
-    values = amounts.to_numpy(dtype=float)
-    shares = values / np.maximum(values.sum(axis=0), 1)
-    names = [str(name) for name in amounts.index]
-    order = sorted(range(groups), key=lambda i: (-shares[i].max(), _shuffled(names[i])))
-    totals, folds = np.zeros((count, shares.shape[1])), [list[str]() for _ in range(count)]
-    # The first `groups % count` folds to fill up may hold one group more than the others.
-    small, larger = divmod(groups, count)
-    for i in order:
-        full = sum(len(fold) > small for fold in folds)
-        open_ = [k for k in range(count) if len(folds[k]) < small + (full < larger)]
-        cost = [(((totals[k] + shares[i]) ** 2 - totals[k] ** 2).sum(), len(folds[k]), k)
-                for k in open_]  # fmt: skip
-        chosen = min(cost)[2]
-        folds[chosen].append(names[i])
-        totals[chosen] += shares[i]
-    return [sorted(fold) for fold in folds]

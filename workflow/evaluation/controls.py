@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow.base.files import write_json
+from workflow.base.digests import record_json
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, Arrays, load_arrays
@@ -36,7 +36,7 @@ def control_seeds(config: Config, dataset: str, method: str, *seeds: str) -> Non
         folder = paths.evaluation(config, dataset, method, seed)
         write_counts(config, dataset, test, masks, logits, folder)
         record = {**shared, "seed": seed, "initialisation": "none", "parameters": 0}
-        write_json(paths.run(config, dataset, method, seed) / "run.json", record)
+        record_json(paths.run(config, dataset, method, seed) / "run.json", record)
 
 
 def predictions(

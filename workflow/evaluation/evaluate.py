@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from workflow.base.digests import reading, recorded
 from workflow.base.errors import DataError
-from workflow.base.files import remove_tree, replacing
+from workflow.base.files import remove_tree
 from workflow.base.workers import each, usable_threads
 from workflow.config import paths
 from workflow.config.cells import Run
@@ -44,6 +45,7 @@ from workflow.metrics.failures import training_failure
 from workflow.networks.build import build_method
 from workflow.networks.conditional import ConditionalLabels
 from workflow.networks.device import autocast, choose_device, choose_precision, computing, on_device
+from workflow.networks.tensors import read_tensors
 from workflow.running.step import run_step
 
 
@@ -66,7 +68,7 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
     training = config.training_for(dataset, method)
     device = choose_device(training)
     arrays = load_arrays(config, dataset, "test")
-    images = to_device(arrays, training.normalize, device)
+    images = to_device(arrays, training.normalize, device, training.images_on)
     with computing(training):
         network = build_method(config, dataset, method)
         if training.loss.classification_form == "conditional":
@@ -78,7 +80,7 @@ def evaluate_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
             why = training_failure(config, Run(dataset, method), seed)
             if not why:
                 weights = paths.run(config, dataset, method, seed) / "weights.safetensors"
-                model.load_state_dict(load_file(weights, device=str(device)))
+                model.load_state_dict(read_tensors(weights, str(device)))
                 found = predict(
                     model,
                     images,
@@ -101,7 +103,7 @@ def _not_finite(arrays: Arrays, finite: Tensor) -> str:
     wrong = np.flatnonzero(~finite.numpy())
     if not len(wrong):
         return ""
-    ids = pq.read_table(arrays.folder / "index.parquet", columns=["id"])["id"]
+    ids = _index(arrays, ["id"])["id"]
     return (
         f"the network's answers to {len(wrong)} of {len(finite)} test images (the first is "
         f"{ids[int(wrong[0])]}) are not finite; lower training.learning_rate for this method, or "
@@ -109,17 +111,23 @@ def _not_finite(arrays: Arrays, finite: Tensor) -> str:
     )
 
 
+def _index(arrays: Arrays, columns: list[str] | None = None) -> pa.Table:
+    """What the index of a split says of its images, in some columns or all."""
+    with reading(arrays.folder / "index.parquet") as file:
+        return pq.read_table(file, columns=columns)
+
+
 @torch.inference_mode()
 def predict(
     model: nn.Module, images: DeviceImages, batch_size: int, precision: torch.dtype
 ) -> Predictions:
     """What a network says of all images of a split."""
-    device = images.images.device
+    device = images.device
     masks: list[Tensor] = []
     logits: list[Tensor] = []
     finite: list[Tensor] = []
-    for rows in torch.arange(len(images), device=device).split(batch_size):
-        pixels, _, _ = images.batch(rows)
+    for batch in images.in_order(batch_size):
+        pixels, _, _ = images.ready(batch)
         with autocast(device, precision):
             prediction = model(pixels.contiguous(memory_format=torch.channels_last))
         answers = (prediction.segmentation, prediction.classification)
@@ -158,7 +166,7 @@ def write_counts(
         DataError: raw references cannot be read.
     """
     definition = config.datasets[dataset]
-    index = pq.read_table(arrays.folder / "index.parquet")
+    index = _index(arrays)
     ids, groups = (index[name].to_numpy() for name in ("id", "group"))
     tables = []
     if masks is not None:
@@ -184,7 +192,7 @@ def write_counts(
 
 def _write_masks(path: Path, masks: Tensor | None) -> None:
     """Save predicted masks; a file without any where there are none."""
-    with replacing(path) as temporary:
+    with recorded(path) as temporary:
         if masks is None:
             np.savez_compressed(temporary)
         else:
@@ -215,7 +223,7 @@ def measure(
     distances = np.zeros((len(rows), lesions, 2), np.float32) if boundary else None
 
     def compare(place: int, reference: NDArray[np.uint8]) -> None:
-        predicted = _resized(masks[rows[place]], reference.shape)
+        predicted = at_size(masks[rows[place]], reference.shape)
         one, other = (torch.from_numpy(np.array(mask))[None] for mask in (predicted, reference))
         counts[place] = pixel_counts(one, other, lesions)[0].numpy()
         if distances is not None:
@@ -232,7 +240,7 @@ def measure(
     return counts, distances
 
 
-def _resized(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def at_size(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """A mask of classes brought to another height and width: the class at each pixel's centre.
 
     Where a centre falls on a border, the lower or right pixel counts, in whole numbers: Pillow adds
@@ -256,7 +264,7 @@ def _each_raw_mask(
 
     A few groups (volumes, or single images) are in memory at a time, each read by one thread.
     """
-    index = pq.read_table(arrays.folder / "index.parquet", columns=["id", "group"])
+    index = _index(arrays, ["id", "group"])
     ids, groups = (index[name].to_numpy()[rows] for name in ("id", "group"))
     places: dict[str, dict[str, int]] = {}
     for place, (image, group) in enumerate(zip(ids, groups, strict=True)):

@@ -6,8 +6,8 @@ CONFIG is the resolved configuration as JSON, KEY a figure of it. Writes PDF and
 import sys
 from pathlib import Path
 
+from workflow.base.digests import recorded
 from workflow.base.errors import ConfigError
-from workflow.base.files import replacing
 from workflow.config import paths
 from workflow.config.errors import unknown
 from workflow.config.model import Config
@@ -25,7 +25,7 @@ def make_figure(config: Config, key: str) -> None:
         raise ConfigError(f"figures: {unknown(key, config.figures)}")
     drawn = figure(config, key)
     for suffix in ("pdf", "png"):
-        with replacing(paths.figure(config, key, suffix)) as temporary:
+        with recorded(paths.figure(config, key, suffix)) as temporary:
             save(drawn, temporary)
 
 

@@ -6,8 +6,8 @@ CONFIG is the resolved configuration as JSON, KEY one of `plots.PLOTS`. Writes P
 import sys
 from pathlib import Path
 
+from workflow.base.digests import recorded
 from workflow.base.errors import ConfigError
-from workflow.base.files import replacing
 from workflow.config import paths
 from workflow.config.errors import unknown
 from workflow.config.model import Config
@@ -35,7 +35,7 @@ def make_plot(config: Config, key: str, results: Results | None = None) -> None:
     with look():
         drawn = draw(config, key, results)
         for suffix in ("pdf", "png"):
-            with replacing(paths.plot(config, key, suffix)) as temporary:
+            with recorded(paths.plot(config, key, suffix)) as temporary:
                 save(drawn, temporary)
 
 

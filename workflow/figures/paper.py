@@ -14,12 +14,14 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from workflow.base.digests import reading
 from workflow.base.errors import ConfigError
 from workflow.config import paths
 from workflow.config.cells import Run, figure_runs
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sections import Figure as FigureDefinition
+from workflow.data.arrays import load_array
 from workflow.figures.cases import ShownCase, choose_cases
 from workflow.figures.layout import FigureSheet, draw_sheet
 from workflow.figures.lettering import DPI
@@ -111,8 +113,9 @@ def load_strip(
     paper's largest test set at once would need gigabytes.
     """
     folder = paths.prepared(config, dataset) / "test"
-    index = pd.read_parquet(folder / "index.parquet")
-    reference = np.load(folder / "masks.npy", mmap_mode="r")
+    with reading(folder / "index.parquet") as file:
+        index = pd.read_parquet(file)
+    reference = load_array(folder / "masks.npy")
     scored = np.flatnonzero((index["score_segmentation"] & index["has_mask"]).to_numpy(bool))
     scored = scored[[_holds_lesion(reference[i]) for i in scored]]
     truth, files = reference[scored], _mask_files(config, dataset, methods)
@@ -123,7 +126,7 @@ def load_strip(
     ids, groups = ([str(x) for x in index[c].to_numpy()[scored]] for c in ("id", "group"))
     cases = choose_cases(truth, right, len(files), ids, groups, definition.cases_per_dataset)
     rows = scored[[case.position for case in cases]]
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    images = load_array(folder / "images.npy")
     return Strip(
         dataset=dataset,
         cases=cases,
@@ -150,12 +153,12 @@ def _mask_files(config: Config, dataset: str, methods: Sequence[str]) -> dict[st
 
 def _holds_masks(file: Path) -> bool:
     """Whether there are predictions in it: a run that failed leaves it empty."""
-    with np.load(file) as archive:
+    with reading(file), np.load(file) as archive:
         return "masks" in archive
 
 
 def _masks(file: Path) -> np.ndarray:
-    with np.load(file) as archive:
+    with reading(file), np.load(file) as archive:
         return archive["masks"]
 
 

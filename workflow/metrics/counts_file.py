@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from workflow.base.files import replacing
+from workflow.base.digests import recorded
 
 # Written into the file's metadata. 1 had no version, hd95 and asd.
 VERSION = "2"
@@ -73,14 +73,14 @@ def classification_rows(
 
 def write_counts_file(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write the rows of a run's tasks into one file."""
-    with replacing(path) as temporary:
+    with recorded(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
 
 
 def write_failed_counts_file(path: Path, why: str) -> None:
     """Write the file of a run that failed: no rows, and why."""
     empty = SCHEMA.with_metadata({VERSION_KEY: VERSION, FAILURE_KEY: why}).empty_table()
-    with replacing(path) as temporary:
+    with recorded(path) as temporary:
         pq.write_table(empty, temporary)
 
 

@@ -6,7 +6,7 @@ A failed run has all its files, so that the workflow goes on, and no number anyw
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow.base.files import read_json
+from workflow.base.digests import read_recorded_json
 from workflow.config import paths
 from workflow.config.cells import Run
 from workflow.config.model import Config
@@ -27,7 +27,7 @@ def failures(config: Config, run: Run) -> dict[int, str]:
 def training_failure(config: Config, run: Run, seed: int | str) -> str:
     """Why the training of a run failed; empty if it did not, or has not ended."""
     file = paths.run(config, *run, seed) / "run.json"
-    found = read_json(file).get("failure") if file.is_file() else None
+    found = read_recorded_json(file).get("failure") if file.is_file() else None
     return found["message"] if found else ""
 
 

@@ -2,7 +2,9 @@
 
 Everything is in per cent, differences in points. The standard errors and degrees of freedom are
 those of `variance`, which says why they are no plain bootstrap's. Intervals end where their metric
-does: with two seeds and no groups a t quantile is 12.7, and an interval would go beyond.
+does. That of a mean between 0 and 100 is made on the logit scale, where a score that is skewed
+because it has a bound is less so (`python -m benchmarks.verdict_words` says what that gains); that
+of a difference is cut. With one seed nothing is tested: what another seed would give is not known.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.special import nctdtrinc, stdtr, stdtrit
+from scipy.special import expit, logit, nctdtrinc, stdtr, stdtrit
 
 from workflow.base.errors import DataError
 from workflow.metrics.ratios import Ratios
@@ -26,6 +28,7 @@ NOT_ESTIMABLE = "not estimable"
 DOMINANT = 0.9
 
 SEEDS_UNKNOWN = "one seed: what other seeds would give is not in the interval"
+FEW = "two seeds or two groups: a test at .05 may err in .10"
 GROUPS_UNKNOWN = "no groups to compare: what other groups would give is not in the interval"
 DOMINATED = "unreliable: one volume or image holds ≥ 90 % of a lesion or label"
 NO_SPREAD = "no variation between seeds or groups: the interval has no width"
@@ -40,16 +43,20 @@ class Design:
         resamples: how often seeds and groups are drawn where there is no closed form.
         seed: the seed of these draws.
         margin: the margin of equivalence in points; values that differ by no more are equivalent.
+        gain_margin: the same of a gain of one method over another.
         power: the power of the test at the smallest detectable difference.
         spread_ddof: 1 for an SD with n - 1 in the divisor, 0 for n.
+        printed_seeds: over how many seeds each printed number is the mean.
     """
 
     level: float = 0.95
     resamples: int = 2000
     seed: int = 0
-    margin: float = 1.0
+    margin: float = 2.0
+    gain_margin: float = 1.0
     power: float = 0.8
     spread_ddof: int = 1
+    printed_seeds: int = 5
 
     @property
     def alpha(self) -> float:
@@ -71,6 +78,8 @@ class MeanEstimate:
         error: the standard error.
         degrees: the degrees of freedom of the interval's t quantile.
         notes: what is not in the interval, or what it stands on.
+        seed_error: the part of the standard error that is between seeds on these same groups; None
+            with one seed.
     """
 
     value: float
@@ -81,6 +90,7 @@ class MeanEstimate:
     error: float | None
     degrees: float | None
     notes: tuple[str, ...]
+    seed_error: float | None = None
 
     @property
     def estimable(self) -> bool:
@@ -97,12 +107,15 @@ class Difference:
         n: how many seeds are common.
         low: lower end of the interval; None as in `MeanEstimate`.
         high: upper end.
-        p: two-sided, less than the design's alpha exactly where the interval leaves out 0.
+        p: two-sided, less than the design's alpha exactly where the interval leaves out 0; None
+            with one seed, where nothing is tested.
         detectable: the true difference that this design finds with the power asked for; None where
-            that is more than a difference can be.
+            that is more than a difference can be, and with one seed.
         error: the standard error.
         degrees: the degrees of freedom of the interval's t quantile.
         notes: the same as in `MeanEstimate`.
+        seed_error: likewise.
+        tail: the degrees of freedom of the tail beyond that quantile.
     """
 
     value: float
@@ -114,6 +127,17 @@ class Difference:
     error: float | None
     degrees: float | None
     notes: tuple[str, ...]
+    seed_error: float | None = None
+    tail: float | None = None
+
+    def detectable_among(self, tests: int, design: Design) -> float | None:
+        """The true difference that is found when it is the first of so many tests, by Holm's steps.
+
+        None as `detectable` is.
+        """
+        if self.p is None or self.error is None or self.degrees is None or self.tail is None:
+            return None
+        return detectable_among(tests, self.error, self.degrees, self.tail, design)
 
     @property
     def estimable(self) -> bool:
@@ -133,7 +157,8 @@ def estimate(
     Args:
         ratios: the metric of one (data set, method).
         design: the interval's level, and how the SD is taken.
-        bounds: what the metric cannot go beyond; the interval is cut there.
+        bounds: what the metric cannot go beyond: from 0 to 100 the interval is made on the logit
+            scale, with other bounds it is cut there.
 
     Returns:
         None where no seed has a value.
@@ -149,9 +174,34 @@ def estimate(
     notes = _notes(linear.weights, n, doubt)
     if n == 1 and not doubt.comparable:
         return MeanEstimate(value, sd, n, None, None, None, None, notes)
-    reach = float(t_quantile(doubt.degrees, design) * doubt.error)
-    low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])
-    return MeanEstimate(value, sd, n, low, high, float(doubt.error), float(doubt.degrees), notes)
+    low, high = interval(value, doubt.error, doubt.degrees, design, bounds)
+    error, degrees = float(doubt.error), float(doubt.degrees)
+    of_seeds = float(doubt.seeds) if n > 1 else None
+    return MeanEstimate(value, sd, n, float(low), float(high), error, degrees, notes, of_seeds)
+
+
+def interval(
+    value: Array | float,
+    error: Array | float,
+    degrees: Array | float,
+    design: Design,
+    bounds: tuple[float, float] = BOUNDS,
+) -> tuple[Array, Array]:
+    """The interval of means in points, from their standard errors and degrees of freedom, `[...]`.
+
+    Between 0 and 100 it is symmetric on the logit scale. A mean at a bound has no logit, and one
+    whose symmetric interval would hold all of the scale is left with all of it: both are cut.
+    """
+    value, reach = np.asarray(value), t_quantile(np.asarray(degrees), design) * error
+    low, high = np.maximum(value - reach, bounds[0]), np.minimum(value + reach, bounds[1])
+    if bounds != BOUNDS:
+        return low, high
+    inner = (value > BOUNDS[0]) & (value < BOUNDS[1]) & ((low > BOUNDS[0]) | (high < BOUNDS[1]))
+    share = np.where(inner, value, 50) / 100
+    steps = reach / (100 * share * (1 - share))
+    ends = (100 * expit(logit(share) + sign * steps) for sign in (-1, 1))
+    curved_low, curved_high = ends
+    return np.where(inner, curved_low, low), np.where(inner, curved_high, high)
 
 
 def difference(a: Ratios, b: Ratios, design: Design) -> Difference | None:
@@ -227,7 +277,28 @@ def detectable(doubt: Spread, design: Design) -> Array:
     )
 
 
-def t_quantile(degrees: Array, design: Design) -> Array:
+def detectable_among(
+    tests: int, error: float, degrees: float, tail: float, design: Design
+) -> float | None:
+    """The true difference in points that is found with the design's power as the first of `tests`.
+
+    By Holm's steps the first has to be significant at alpha over their number. None where that
+    takes more than a difference can be.
+
+    Args:
+        tests: how many tests there are.
+        error: the standard error of a difference.
+        degrees: its degrees of freedom.
+        tail: those of the tail beyond the quantile.
+        design: its level and power.
+    """
+    stretch = t_quantile(tail, design) / t_quantile(degrees, design)
+    reach = -stdtrit(tail, design.alpha / tests / 2) / stretch
+    points = float(nctdtrinc(tail, 1 - design.power, reach) * error)
+    return points if points <= DIFFERENCES[1] else None
+
+
+def t_quantile(degrees: Array | float, design: Design) -> Array:
     """How many standard errors an interval reaches to either side."""
     return stdtrit(degrees, 1 - design.alpha / 2)
 
@@ -252,13 +323,20 @@ def _subtract(
         [value - quantile * doubt.error, value + quantile * doubt.error], *DIFFERENCES
     )
     tests = (p_value(value, doubt, design), detectable(doubt, design))
-    columns = (low, high, *tests, doubt.error, doubt.degrees)
+    columns = (low, high, *tests, doubt.error, doubt.degrees, doubt.seeds, doubt.tail)
+    # What one seed says nothing of.
+    one_seed = (False, False, True, True, False, False, True, True)
     found: dict[tuple[str, str], Difference | None] = {}
     for k, pair in enumerate(pairs):
         one = Spread(*(part[k] for part in vars(doubt).values()))
-        numbers = [None if n == 1 and not one.comparable else float(c[k]) for c in columns]
+        *numbers, of_seeds, tail = (
+            None if n == 1 and (untold or not one.comparable) else float(column[k])
+            for column, untold in zip(columns, one_seed, strict=True)
+        )
         notes = _notes(stacked.weights[k], n, one)
-        of_pair = Difference(float(value[k]), n, *numbers, notes=notes)
+        of_pair = Difference(
+            float(value[k]), n, *numbers, notes=notes, seed_error=of_seeds, tail=tail
+        )
         if of_pair.detectable is not None and of_pair.detectable > DIFFERENCES[1]:
             of_pair = replace(of_pair, detectable=None)
         found[pair] = of_pair
@@ -292,6 +370,7 @@ def _notes(weights: Array, n: int, doubt: Spread) -> tuple[str, ...]:
     dominated = (weights.max(axis=0) >= DOMINANT * held) & (held > 0)
     conditions = {
         SEEDS_UNKNOWN: n == 1,
+        FEW: n == 2 or (n > 2 and comparable and int((weights.sum(axis=-1) > 0).sum()) == 2),
         GROUPS_UNKNOWN: not comparable,
         DOMINATED: comparable and bool(dominated.any()),
         NO_SPREAD: doubt.error == 0 and (n > 1 or comparable),

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from workflow.base.digests import read_recorded_json, reading
 from workflow.base.errors import DataError
-from workflow.base.files import read_json
 from workflow.config import paths
 from workflow.config.cells import Run
 from workflow.config.model import Config
@@ -153,11 +153,11 @@ def _dropped(config: Config, dataset: str) -> frozenset[str]:
     """The test images that are left out of scores because they are also trained on."""
     if not config.evaluation.drop_duplicates:
         return frozenset()
-    return frozenset(read_json(paths.gates(config, dataset))["dropped"])
+    return frozenset(read_recorded_json(paths.gates(config, dataset))["dropped"])
 
 
 def _read(path: Path) -> pa.Table:
-    try:
+    with reading(path):
         file = pq.ParquetFile(path, read_dictionary=_KEYS)
         metadata = file.schema_arrow.metadata or {}
         version = metadata.get(VERSION_KEY.encode(), b"none").decode()
@@ -166,8 +166,6 @@ def _read(path: Path) -> pa.Table:
                 f"{path}: found counts of version {version}, expected {VERSION}; {AGAIN}"
             )
         return file.read(use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {AGAIN}") from error
 
 
 class _Codes(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from workflow.config.metrics import ratios
 from workflow.config.sections import Evaluation
@@ -17,6 +17,8 @@ from workflow.metrics.rules import Counted, Floats, RatioParts, sum_of
 from workflow.metrics.saved import Labels
 
 Decision = Literal["sigmoid", "softmax", "argmax"]
+# Log odds that agree to so many decimals are equal; logits may come from 32-bit arithmetic.
+TIED = 5
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
 
@@ -62,10 +64,12 @@ def auc(labels: Labels, evaluation: Evaluation) -> Floats:
     """Area under the ROC curve of each label, 0 to 1 `[n]`; NaN where one kind of image is missing.
 
     Images are ranked by what the decision rule looks at: the label's own logit, or with `softmax`
-    and `argmax` its share of the softmax.
+    and `argmax` its share of the softmax. Shares are ranked by their log odds, which keep what a
+    share near 0 or 1 loses; those that differ by no more than arithmetic makes of equal ones are a
+    tie, where it would else be rounding that orders them.
     """
     own = evaluation.decision == "sigmoid"
-    ranked = labels.logit if own else _log_softmax(labels.logit)
+    ranked = labels.logit if own else np.round(_log_odds(labels.logit), TIED)
     columns = zip(ranked.T, labels.target.T, strict=True)
     return np.array([_auc(values, target) for values, target in columns])
 
@@ -80,6 +84,14 @@ def _auc(values: Floats, target: NDArray[np.bool_]) -> float:
     ranks = np.cumsum(counts) - (counts - 1) / 2  # of equal values the mean rank
     won = ranks[inverse][target].sum() - present * (present + 1) / 2
     return float(won / pairs)
+
+
+def _log_odds(logits: Floats) -> Floats:
+    """The log odds `[N, n]` of each label's share of the softmax; all equal where it is alone."""
+    if logits.shape[1] == 1:
+        return np.zeros_like(logits)
+    others = (np.delete(logits, k, axis=1) for k in range(logits.shape[1]))
+    return logits - np.stack([logsumexp(rest, axis=1) for rest in others], axis=1)
 
 
 def _log_softmax(logits: Floats) -> Floats:

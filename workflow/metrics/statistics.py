@@ -5,9 +5,10 @@ closed form: it draws seeds and groups, the same for all methods of a data set.
 """
 
 import hashlib
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -15,7 +16,6 @@ from scipy.special import ndtri
 from workflow.metrics.intervals import (
     Design,
     Difference,
-    MeanEstimate,
     differences,
     on_seeds,
     t_quantile,
@@ -25,7 +25,6 @@ from workflow.metrics.variance import Array, leverage, linearise, spread
 
 # Names a column of a table.
 Column = TypeVar("Column", bound=Hashable)
-Verdict = Literal["reproduced", "within noise", "differs", "not testable"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Standing:
         behind: the best method less this one; None for the best itself, and without common seeds.
         p: the p value of `behind`, corrected for all pairs of the column; None where there is no
             test.
-        with_best: whether the tests leave open that this is the best method.
+        with_best: whether this is the best method, or a test leaves open that it is.
     """
 
     place: int
@@ -58,10 +57,17 @@ class Ranking:
         standings: method -> standing, from the best to the worst; methods without a value are not
             among them.
         told_apart: the pairs, (better, worse), that the tests tell apart.
+        tested: whether any pair was tested; none is with one seed.
+        family: how many tests there are in all columns together.
+        first_step: the true difference in points that a pair of this column must have, in the
+            median, to be found as the first of them; None where that is more than it can be.
     """
 
     standings: dict[str, Standing]
     told_apart: frozenset[tuple[str, str]]
+    tested: bool = True
+    family: int = 0
+    first_step: float | None = None
 
     @property
     def resolvable(self) -> bool:
@@ -142,8 +148,10 @@ def rank_together(
     corrected: dict[Column, dict[tuple[str, str], float | None]] = {key: {} for key in columns}
     for (key, pair), p in zip(pairs, tested, strict=True):
         corrected[key][pair] = p
+    family = sum(p is not None for p in tested)
     return {
-        key: _ranking(means[key], found[key], corrected[key], design, sign[key]) for key in columns
+        key: _ranking(means[key], found[key], corrected[key], design, sign[key], family)
+        for key in columns
     }
 
 
@@ -158,6 +166,7 @@ def _ranking(
     corrected: Mapping[tuple[str, str], float | None],
     design: Design,
     sign: int,
+    family: int,
 ) -> Ranking:
     """The standings of one column, from the differences of its pairs and their p-values."""
     order = _ordered(means, sign)
@@ -176,9 +185,14 @@ def _ranking(
             last=len(order) - sum(better == name for better, _ in told_apart),
             behind=found.get(pair),
             p=corrected.get(pair),
-            with_best=pair not in told_apart,
+            with_best=name == order[0]
+            or (corrected.get(pair) is not None and pair not in told_apart),
         )
-    return Ranking(standings, frozenset(told_apart))
+    tested = [d for pair, d in found.items() if d is not None and corrected[pair] is not None]
+    points = [d.detectable_among(family, design) for d in tested]
+    size = float(np.median([math.inf if x is None else x for x in points])) if points else math.inf
+    first_step = size if math.isfinite(size) else None
+    return Ranking(standings, frozenset(told_apart), bool(tested), family, first_step)
 
 
 def agreement(
@@ -232,31 +246,54 @@ def kendall(x: Array, y: Array) -> Array:
     return np.divide(total, norm, out=np.full(np.shape(norm), np.nan), where=norm > 0)
 
 
-def verdict(
-    result: MeanEstimate | Difference | None, printed: float, design: Design, decimals: int = 1
-) -> Verdict:
-    """Whether a printed number is reproduced.
+def permutation_p(measured: Mapping[str, float], printed: Mapping[str, float]) -> float:
+    """How many of all orders of the printed numbers agree, or disagree, as well with this run's.
 
-    Printed numbers stand for all that round to them, and have no other doubt.
+    Exact: the number of inversions over all arrangements of a multiset has a Gaussian multinomial
+    coefficient as its generating function. Where measured numbers are equal it errs on the side of
+    doubt, for their pairs count for nothing, as if each way round had its half.
 
     Args:
-        result: our mean or difference.
-        printed: the number it is held against.
-        design: its margin.
-        decimals: the decimals to which the printed number is rounded.
-
-    Returns:
-        `reproduced`: the interval lies within the margin of the printed number. `differs`: it does
-        not, and leaves the printed number out. `within noise`: it holds the printed number, but
-        also numbers beyond the margin. `not testable`: there is no interval.
+        measured: method -> this run's number.
+        printed: method -> printed number; methods that only one has are left out.
     """
-    if result is None or result.low is None or result.high is None:
-        return "not testable"
-    half = 0.5 / 10**decimals
-    least, most = result.low - (printed + half), result.high - (printed - half)
-    if -design.margin <= least and most <= design.margin:
-        return "reproduced"
-    return "differs" if least > 0 or most < 0 else "within noise"
+    names = sorted(measured.keys() & printed.keys())
+    ours, theirs = (np.array([source[name] for name in names]) for source in (measured, printed))
+    first, second = np.triu_indices(len(names), 1)
+    signs = np.sign(ours[first] - ours[second]) * np.sign(theirs[first] - theirs[second])
+    _, ties = np.unique(theirs, return_counts=True)
+    counts, placed = [1], 0
+    for tied in ties.tolist():
+        placed += tied
+        counts = _product(counts, _gaussian(placed, tied))
+    # So many inversions leave this many pairs in order, less those out of order.
+    scores = (len(counts) - 1) - 2 * np.arange(len(counts))
+    far = np.abs(scores) >= abs(int(signs.sum()))
+    return sum(count for count, is_far in zip(counts, far, strict=True) if is_far) / sum(counts)
+
+
+def _gaussian(n: int, k: int) -> list[int]:
+    """The coefficients of the Gaussian binomial coefficient of n and k."""
+    rows = [[1]]  # of 0 things, by how many are chosen
+    for size in range(1, n + 1):
+        chosen = [[1]]
+        for j in range(1, min(size, k) + 1):
+            taken = [0] * (size - j) + rows[j - 1]  # q^(size - j) times the one before
+            left = rows[j] if j < len(rows) else []
+            length = max(len(taken), len(left))
+            parts = (part + [0] * (length - len(part)) for part in (taken, left))
+            chosen.append([sum(pair) for pair in zip(*parts, strict=True)])
+        rows = chosen
+    return rows[k]
+
+
+def _product(a: list[int], b: list[int]) -> list[int]:
+    """The product of two polynomials."""
+    found = [0] * (len(a) + len(b) - 1)
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            found[i + j] += x * y
+    return found
 
 
 def _means(column: Mapping[str, Ratios | None]) -> dict[str, float]:

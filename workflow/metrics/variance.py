@@ -65,12 +65,15 @@ class Spread:
         tail: the degrees of freedom `[...]` of the t tail beyond that quantile.
         comparable: `[...]`, whether each group could be compared with another. If not, the error
             is that of seeds alone.
+        seeds: the part of the error in points `[...]` that is between seeds on these groups; 0
+            with one seed, whose variance nobody can know.
     """
 
     error: Array
     degrees: Array
     tail: Array
     comparable: Mask
+    seeds: Array
 
 
 def linearise(numerator: Array, denominator: Array) -> Linear:
@@ -143,12 +146,13 @@ def spread(linear: Linear) -> Spread:
         between = linear.values.var(axis=-1, ddof=1) / seeds
         rest = (linear.influence - mean[..., None, :]) ** 2
         both = (factor[..., None, :] * rest).sum(axis=-1).sum(axis=-1) / (seeds * (seeds - 1))
-        degrees, tail = _joined(groups, between, group_degrees, seeds - 1)
+        degrees, tail = joined_degrees(groups, between, group_degrees, seeds - 1)
     error = np.sqrt(groups + between - np.minimum(np.minimum(groups, between), both))
-    return Spread(np.where(error > ROUNDING, error, 0), degrees, tail, comparable)
+    error = np.where(error > ROUNDING, error, 0)
+    return Spread(error, degrees, tail, comparable, np.sqrt(between))
 
 
-def _joined(a: Array, b: Array, a_degrees: Array, b_degrees: float) -> tuple[Array, Array]:
+def joined_degrees(a: Array, b: Array, a_degrees: Array, b_degrees: float) -> tuple[Array, Array]:
     """Degrees of freedom of the sum of two variances, and of the tail of its t test.
 
     Satterthwaite's 1 / (sum of share² / degrees) trusts the shares. But `b`, of the seeds, may be

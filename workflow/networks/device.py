@@ -70,6 +70,9 @@ def computing(training: Training) -> Iterator[None]:
     # The switch of torch.use_deterministic_algorithms(True), which imports the compiler too (4 s).
     torch.set_deterministic_debug_mode("error" if training.determinism == "strict" else "default")
     torch.backends.cudnn.benchmark = training.determinism == "fast"
+    # By default a GPU's convolutions round float32 operands to the ten bits of TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     # Filling memory that is about to be written costs a tenth of a step and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
     try:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow.base.errors import DataError
 from workflow.base.files import sha256
+from workflow.networks.weights_file import read_weights, refuse_unusable
 
 # Deeper than this no method keeps a published encoder.
 PREFIX_DEPTH = 4
@@ -78,37 +78,12 @@ def start_from(network: nn.Module, pretrained: str) -> str | dict[str, Any]:
     }
 
 
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a .pth file that holds tensors and nothing else.
-
-    Raises:
-        DataError: the file is missing, damaged, or holds no named tensors.
-    """
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        # Without weights_only, opening a pickle could run any code.
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DataError(
-            f"{file}: these weights cannot be read ({error}); expected a .safetensors file, or a "
-            ".pth file with a plain state dictionary"
-        ) from error
-    for key in ("state_dict", "model"):  # the usual wrappings
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = content if isinstance(content, dict) else {}
-    tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
-    if not tensors:
-        raise DataError(f"{file}: holds no named tensors; expected a state dictionary")
-    return tensors
-
-
 def copy_matching(network: nn.Module, given: Mapping[str, Tensor], source: str) -> Match:
     """Copy the weights that fit into a network.
 
     Raises:
-        DataError: next to none fits; says some names of both sides.
+        DataError: next to none fits (says some names of both sides), or what fits holds numbers
+            that are not finite.
     """
     own = network.state_dict()
     found = match(own, given)
@@ -118,6 +93,7 @@ def copy_matching(network: nn.Module, given: Mapping[str, Tensor], source: str) 
             f"and shape, too few to be meant for it; they are {_some(list(given))}; the network "
             f"has {_some(list(own))}"
         )
+    refuse_unusable(source, own, given, found.names)
     with torch.no_grad():
         for name, theirs in found.names.items():
             own[name].copy_(given[theirs])

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import ConfigError
-from workflow.base.files import read_csv, read_json, read_yaml
+from workflow.base.files import read_csv, read_yaml
 from workflow.config import paths
-from workflow.config.datasets import Dataset, kfold_of
+from workflow.config.datasets import Dataset, kfold_of, ratio_of
 from workflow.config.model import Config
 from workflow.config.sources import PublicSource
 
@@ -39,7 +40,7 @@ def images_of(config: Config, dataset: str) -> ImageCounts:
     """
     manifest = paths.prepared(config, dataset) / "manifest.json"
     if manifest.is_file():
-        splits = read_json(manifest)["splits"]
+        splits = read_recorded_json(manifest)["splits"]
         return _images({name: split["images"] for name, split in splits.items()}, "prepared")
     definition = config.datasets[dataset]
     if definition.public:
@@ -83,9 +84,13 @@ def _of_volumes(config: Config, definition: Dataset, about: PublicSource) -> Ima
         return _counted(taken, definition.split)
     # Which volumes go where is not known yet, only how many.
     each, count = sum(taken.values()) / len(taken), len(taken)
-    folds = kfold_of(definition.split)
-    test = count / folds[1] if folds else config.data.test_volumes
-    val = count / folds[1] if folds else config.data.val_volumes
+    folds, ratio = kfold_of(definition.split), ratio_of(definition.split)
+    if folds:
+        val = test = count / folds[1]
+    elif ratio:
+        val, test = ratio[1] * count, ratio[2] * count
+    else:
+        val, test = config.data.val_volumes, config.data.test_volumes
     shares = {"train": count - val - test, "val": val, "test": test}
     return _images({name: round(share * each) for name, share in shares.items()}, "roughly")
 

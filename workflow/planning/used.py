@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from workflow.base.files import read_json
+from workflow.base.digests import read_recorded_json
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.planning.bill import Bill
@@ -26,7 +26,7 @@ def used(config: Config, bill: Bill) -> list[Used]:
         for run in runs:
             for seed in config.seeds:
                 file = paths.run(config, *run, seed) / "run.json"
-                record = read_json(file) if file.is_file() else {}
+                record = read_recorded_json(file) if file.is_file() else {}
                 if "wall_seconds" in record:  # a control, and a run that failed early, has none
                     predicted += bill.costs[run].training
                     spent += record["wall_seconds"]

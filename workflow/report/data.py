@@ -16,7 +16,7 @@ from workflow.audit.prevalence import (
     classification_rows,
     implied_prevalence,
 )
-from workflow.base.files import read_json
+from workflow.base.digests import read_recorded_json, reading
 from workflow.config import paths
 from workflow.config.cells import chosen_datasets
 from workflow.config.datasets import Dataset
@@ -89,7 +89,7 @@ def dataset_entries(
                 key=name,
                 definition=config.datasets[name],
                 manifest=manifests[name],
-                found=read_json(gates) if gates.is_file() else {},
+                found=read_recorded_json(gates) if gates.is_file() else {},
                 implied=implied_prevalence(printed[name]) if name in printed else None,
                 notes=dataset_notes().get(name, []),
                 samples=write_samples(config, name, samples, slug(name)),
@@ -104,6 +104,7 @@ def _groups(config: Config, dataset: str) -> dict[str, list[str]]:
     for split in SPLITS:
         index = folder / split / "index.parquet"
         if index.is_file():
-            groups = pd.read_parquet(index, columns=["group"])["group"]
+            with reading(index):
+                groups = pd.read_parquet(index, columns=["group"])["group"]
             found[split] = sorted(groups.astype(str).unique())
     return found if sum(map(len, found.values())) <= GROUPS_LISTED else {}

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workflow.base.digests import intact
 from workflow.config import paths
 from workflow.config.cells import made_figures
 from workflow.config.metrics import METRIC_TASK, title_of
@@ -73,7 +74,7 @@ class Material:
         for suffix in made:
             target = self.folder / f"{name}.{suffix}"
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source(suffix), target)
+            shutil.copyfile(intact(source(suffix)), target)
         return made
 
 

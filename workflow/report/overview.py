@@ -14,7 +14,11 @@ from workflow.verdicts.claims import ClaimVerdict, ClaimWord
 from workflow.verdicts.values import DEMO
 
 # The claims that are told in full; of the others only the number.
-DECIDED: tuple[ClaimWord, ...] = ("holds", "does not hold")
+DECIDED: tuple[ClaimWord, ...] = (
+    "holds",
+    "direction holds, size differs",
+    "does not hold",
+)
 
 
 class Separability(NamedTuple):

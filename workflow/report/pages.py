@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jinja2 import Template
 
+from workflow.base.digests import condition, record_folder, recorded_digests
 from workflow.base.files import read_json, write_json
 from workflow.base.folders import replacing_folder
 from workflow.base.templating import environment
@@ -46,8 +47,8 @@ class Pages:
         self.kept: list[str] = []
         self.made: list[str] = []
         self._keys: dict[str, str] = {}
-        file = store / KEYS
-        self._before: dict[str, str] = read_json(file) if file.is_file() else {}
+        self._digests = recorded_digests(store)
+        self._before: dict[str, str] = read_json(store / KEYS) if self._whole(KEYS) else {}
 
     def write(self, name: str, text: str) -> None:
         """Write a file, or keep it if it has these bytes already."""
@@ -70,7 +71,7 @@ class Pages:
         """
         key = hashlib.sha256(f"{sources()} {inputs!r}".encode()).hexdigest()
         self._keys[name] = key
-        if self._before.get(name) == key and (self.store / name).is_file():
+        if self._before.get(name) == key and self._whole(name):
             self._keep(name)
         else:
             self.write(name, make())
@@ -81,6 +82,12 @@ class Pages:
             for name in (*self.kept, *self.made):
                 _copy(self.folder / name, store / name)
             write_json(store / KEYS, self._keys)
+        record_folder(self.store)
+
+    def _whole(self, name: str) -> bool:
+        """Whether a file of the store is there and is what was written; else it is made anew."""
+        file = self.store / name
+        return condition(file, self._digests.get(file)) == "good"
 
     def _keep(self, name: str) -> None:
         _copy(self.store / name, self.folder / name)

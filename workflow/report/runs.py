@@ -15,6 +15,7 @@ from workflow.config.sections import Method
 from workflow.report.curves import Chart, chart, limits
 from workflow.report.run_facts import fact_groups
 from workflow.report.run_logs import LogTail
+from workflow.report.run_use import Link, RunUse
 from workflow.results.records import RunRecord, SeedRecord
 from workflow.tables.text import Shown, show_cell
 
@@ -23,13 +24,6 @@ CHARTS = {
     "Loss": {"training": "train_loss", "validation": "val_loss"},
     "Jaccard index": {"validation": "val_ji"},
 }
-
-
-class Link(NamedTuple):
-    """A text and the address that it leads to, from the report's folder."""
-
-    text: str
-    href: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,7 @@ class RunInputs:
         common: the training configuration of the common protocol.
         decimals: the decimals of means and spreads.
         logs: the logs of the seeds that have no result.
+        use: where its weights lie, and what predicts with them.
     """
 
     record: RunRecord
@@ -55,6 +50,7 @@ class RunInputs:
     common: Mapping[str, Any]
     decimals: int
     logs: tuple[LogTail, ...]
+    use: RunUse
 
 
 class ChartRow(NamedTuple):

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workflow.base.digests import reading
 from workflow.config import paths
 from workflow.config.model import Config
+from workflow.data.arrays import load_array
 from workflow.figures.overlays import as_rgb, paint_classes
 
 COUNT = 6
@@ -36,10 +38,11 @@ def write_samples(config: Config, dataset: str, folder: Path, prefix: str) -> li
     """
     source = paths.prepared(config, dataset) / "train"
     definition = config.datasets[dataset]
-    index = pd.read_parquet(source / "index.parquet")
+    with reading(source / "index.parquet") as file:
+        index = pd.read_parquet(file)
     labels = index[[f"label_{name}" for name in definition.labels]].to_numpy() > 0
-    images = np.load(source / "images.npy", mmap_mode="r")
-    masks = np.load(source / "masks.npy", mmap_mode="r")
+    images = load_array(source / "images.npy")
+    masks = load_array(source / "masks.npy")
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     candidates = np.flatnonzero(index["has_mask"].to_numpy(bool) & labels.any(axis=1))

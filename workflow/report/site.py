@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workflow.base.digests import record_folder
 from workflow.base.folders import replacing_folder
 from workflow.base.wording import table_name
 from workflow.config import paths
@@ -28,7 +29,8 @@ from workflow.report.content import (
 from workflow.report.navigation import PAGES, Material
 from workflow.report.pages import TEMPLATES, Pages, template_of
 from workflow.report.run_logs import log_tails
-from workflow.report.runs import Link, RunInputs, run_content
+from workflow.report.run_use import Link, run_use
+from workflow.report.runs import RunInputs, run_content
 from workflow.results.printed import dataset_notes
 from workflow.results.read import Results
 from workflow.results.records import RunRecord
@@ -65,6 +67,7 @@ def build_report(config: Config, results: Results) -> None:
         pages = Pages(folder, paths.report_store(config))
         ReportSite(content, pages).write()
         pages.close()
+    record_folder(paths.report(config))
 
 
 class ReportSite:
@@ -197,6 +200,7 @@ class ReportSite:
             common=self._common,
             decimals=self.config.statistics.decimals,
             logs=log_tails(self.config, record),
+            use=run_use(self.config, run),
         )
 
     def _images(self, run: Run) -> str:

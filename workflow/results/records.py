@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow.base.files import read_csv, read_json
+from workflow.base.digests import read_recorded_csv, read_recorded_json, reading
 from workflow.config import paths
 from workflow.config.cells import Run, runs
 from workflow.config.metrics import METRIC_TASK
@@ -97,7 +97,7 @@ def read_seed(config: Config, run: Run, seed: int) -> SeedRecord:
     folder = paths.run(config, *run, seed)
     counts = paths.evaluation(config, *run, seed) / "counts.parquet"
     file = folder / "run.json"
-    facts = read_json(file) if file.is_file() else {}
+    facts = read_recorded_json(file) if file.is_file() else {}
     if why := failure(config, run, seed):
         trouble = f"failed: {why}"
     elif not facts:
@@ -113,9 +113,10 @@ def read_history(path: Path) -> History:
     """A training curve; empty if the file is not there."""
     if not path.is_file():
         return {}
-    rows = read_csv(path)
+    rows = read_recorded_csv(path)
     names = list(rows[0]) if rows else []
-    return {name: [float(row[name] or math.nan) for row in rows] for name in names}
+    with reading(path):
+        return {name: [float(row[name] or math.nan) for row in rows] for name in names}
 
 
 def images_per_second(facts: Mapping[str, Any]) -> float | None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from workflow.config.cells import Run
 from workflow.config.model import Config
+from workflow.metrics.against import Verdict
 from workflow.metrics.failures import failure
 from workflow.metrics.intervals import Difference, MeanEstimate
-from workflow.metrics.statistics import Standing, Verdict
+from workflow.metrics.statistics import Standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,8 @@ class ResultCell:
         groups: how many groups (volumes, images) the interval rests on.
         verdict: the verdict on the printed number; `demo` on phantom data; None where nothing is
             printed.
+        supports: the smallest margin in points at which the printed number would be reproduced;
+            None where that is not testable.
         mark: best or second best of the cells it is compared with, by its mean.
         standing: its standing among them by the tests; None where there is no test.
         versus: the comparison with the best other cell among them.
@@ -83,6 +86,7 @@ class ResultCell:
     estimate: MeanEstimate | None = None
     groups: int | None = None
     verdict: Verdict | Literal["demo"] | None = None
+    supports: float | None = None
     mark: Mark | None = None
     standing: Standing | None = None
     versus: Versus | None = None

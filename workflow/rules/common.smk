@@ -12,7 +12,7 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.utils import validate
 
 from workflow.base.errors import ConfigError
-from workflow.base.files import write_json
+from workflow.base.digests import record_json
 from workflow.config import paths
 from workflow.config.load import anchored, load_raw, resolve
 from workflow.running import fingerprint, inputs, launch, locks, triggers
@@ -118,11 +118,14 @@ onstart:
     if begin_run(CONFIG, workflow, RAW):
         if SITE is not None:
             check_cluster(CONFIG, workflow, SITE)
-        write_json(CONFIG_FILE, RAW)
+        try:
+            record_json(Path(CONFIG_FILE), RAW)
+        except OSError as error:
+            raise WorkflowError(f"{CONFIG_FILE}: cannot be written ({error}).") from None
         if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
             launch.start_server()
     if ABOUT_RUNS & {job.rule.name for job in workflow.dag.needrun_jobs()}:
-        write_json(ASKED_FILE, RAW)
+        record_json(Path(ASKED_FILE), RAW)
     if DISPLAY:
         needed = workflow.dag.needrun_jobs()
         DISPLAY.begin(

@@ -139,6 +139,7 @@ rule prepare:
         CONFIG.results / "data" / "{dataset}" / "split.csv",
     output:
         CONFIG.results / "data" / "{dataset}" / "manifest.json",
+        paths.raw_facts(CONFIG, "{dataset}"),
         paths.identity(CONFIG, "{dataset}"),
         expand(
             CONFIG.results / "data" / "{{dataset}}" / "{split}" / "{file}",

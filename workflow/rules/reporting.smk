@@ -7,6 +7,7 @@ from workflow.config import cells
 from workflow.figures import plots
 from workflow.figures.inputs import read_for_plot
 from workflow.report import captions
+from workflow.status.outputs import deliverables, verdict_files
 
 CAPTION = "../report/caption.rst"
 
@@ -153,11 +154,7 @@ rule verdicts:
     input:
         inputs.read_for_verdicts(CONFIG),
     output:
-        [
-            paths.verdicts(CONFIG) / f"{name}.{suffix}"
-            for name in ("values", "claims", "rankings", "audit")
-            for suffix in ("csv", "md")
-        ],
+        verdict_files(CONFIG),
     log:
         f"{LOGS}/verdicts.log",
     benchmark:

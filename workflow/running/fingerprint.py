@@ -49,6 +49,7 @@ NOT_RESULT = {
     "save_seconds",
     "profile",
     "keep_weights",
+    "log",
 }
 
 

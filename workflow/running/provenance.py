@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from workflow.base.files import read_json, sha256
+from workflow.base.digests import read_recorded_json
+from workflow.base.files import sha256
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.running.fingerprint import run_fingerprint
@@ -18,7 +19,7 @@ LIBRARIES = ("torch", "timm", "segmentation-models-pytorch", "numpy", "snakemake
 
 def provenance(config: Config, dataset: str, method: str) -> dict[str, Any]:
     """What made a run, as far as it is the same for all its seeds."""
-    manifest = read_json(paths.prepared(config, dataset) / "manifest.json")
+    manifest = read_recorded_json(paths.prepared(config, dataset) / "manifest.json")
     entry, lock = config.methods[method], ROOT / "uv.lock"
     return {
         "dataset": dataset,

@@ -10,9 +10,10 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from workflow.base.files import read_json, sha256, write_json
+from workflow.base.digests import condition, record_json
+from workflow.base.files import read_json, sha256
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sources import SOURCES
@@ -93,9 +94,9 @@ def state(config: Config, source: str) -> str:
     alone has changed is hashed again. Before the first hashing the word is `new`.
     """
     seen_file = paths.seen(config, source)
-    if not seen_file.is_file():
+    seen = _read_seen(seen_file)
+    if seen is None:
         return "new"
-    seen = read_json(seen_file)
     known: dict[str, list[int | str]] = seen["files"]
     now = {
         name_of(label, root, file): (file, stat)
@@ -112,15 +113,29 @@ def state(config: Config, source: str) -> str:
         return str(seen["state"])
     if {name: entry[2] for name, entry in fresh.items()} != {n: e[2] for n, e in known.items()}:
         seen["state"] = hashlib.sha256(repr(sorted(fresh.items())).encode()).hexdigest()[:16]
-    write_json(seen_file, {"state": seen["state"], "files": fresh})
+    record_json(seen_file, {"state": seen["state"], "files": fresh})
     return str(seen["state"])
 
 
 def remember(config: Config, source: str, hashed: dict[str, list[int | str]]) -> None:
     """Note the sizes, times and hashes of the user's raw files, as `state` compares them."""
     seen_file = paths.seen(config, source)
-    word = read_json(seen_file)["state"] if seen_file.is_file() else "new"
-    write_json(seen_file, {"state": word, "files": hashed})
+    seen = _read_seen(seen_file)
+    word = seen["state"] if seen else "new"
+    record_json(seen_file, {"state": word, "files": hashed})
+
+
+def _read_seen(file: Path) -> dict[str, Any] | None:
+    """What was noted of raw files; None where nothing was, or the note is damaged.
+
+    A note that is lost makes nothing anew unless the files had changed before.
+    """
+    if condition(file) in ("missing", "damaged"):
+        return None
+    try:
+        return read_json(file)
+    except ValueError:
+        return None
 
 
 def missing(config: Config, sources: Iterable[str]) -> str:

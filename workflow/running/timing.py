@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from workflow.base.columns import aligned
-from workflow.base.files import read_csv, read_json
+from workflow.base.digests import read_recorded_json
+from workflow.base.files import read_csv
 from workflow.config import paths
 from workflow.config.cells import runs
 from workflow.config.model import Config
@@ -45,7 +46,7 @@ def training_seconds(config: Config) -> dict[str, float]:
         for seed in config.seeds:
             record = paths.run(config, dataset, method, seed) / "run.json"
             if record.is_file():
-                spent = read_json(record).get("wall_seconds", 0.0)  # none for a control
+                spent = read_recorded_json(record).get("wall_seconds", 0.0)  # none for a control
                 seconds[method] = seconds.get(method, 0.0) + spent
     return seconds
 

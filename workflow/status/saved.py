@@ -76,16 +76,7 @@ def read_state(file: Path) -> State:
     Raises:
         ValueError, KeyError: the file is no state.
     """
-    with file.open("rb") as stream:
-        changed = os.fstat(stream.fileno()).st_mtime
-        length = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))[0]
-        if length > LARGEST_HEADER:
-            raise ValueError(f"{file}: its header is too long for a state")
-        header = stream.read(length).decode()
-    key = '"__metadata__":'
-    # Only this entry is parsed: the others describe thousands of tensors.
-    metadata, _ = json.JSONDecoder().raw_decode(header, header.index(key) + len(key))
-    facts = json.loads(metadata["facts"])
+    changed, facts = _facts(file)
     history = facts["history"]
     jaccard = history[-1]["val_ji"] if history else math.nan
     return State(
@@ -96,6 +87,36 @@ def read_state(file: Path) -> State:
         per_epoch=history[0]["steps"] if history else None,
         jaccard=None if jaccard is None or math.isnan(jaccard) else jaccard,
     )
+
+
+def saved_history(folder: Path) -> list[dict[str, Any]]:
+    """The epochs of the newest state in a run's folder of states; none where there is no state."""
+    newest: tuple[float, list[dict[str, Any]]] = (0.0, [])
+    for file in folder.glob(f"*/{STATE}"):
+        try:
+            changed, facts = _facts(file)
+            newest = max(newest, (changed, facts["history"]), key=lambda one: one[0])
+        except (OSError, ValueError, KeyError):
+            continue  # it has just gone, or a machine that stopped left half of it
+    return newest[1]
+
+
+def _facts(file: Path) -> tuple[float, dict[str, Any]]:
+    """When a state was saved, and what its header says of its run.
+
+    Raises:
+        ValueError, KeyError: the file is no state.
+    """
+    with file.open("rb") as stream:
+        changed = os.fstat(stream.fileno()).st_mtime
+        length = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))[0]
+        if length > LARGEST_HEADER:
+            raise ValueError(f"{file}: its header is too long for a state")
+        header = stream.read(length).decode()
+    key = '"__metadata__":'
+    # Only this entry is parsed: the others describe thousands of tensors.
+    metadata, _ = json.JSONDecoder().raw_decode(header, header.index(key) + len(key))
+    return changed, json.loads(metadata["facts"])
 
 
 def seconds_left(state: State, training: Training) -> float | None:

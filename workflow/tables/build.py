@@ -15,8 +15,9 @@ from workflow.config.metrics import METRICS, Task, with_unit
 from workflow.config.model import Config
 from workflow.config.notices import notices
 from workflow.config.sections import ColumnGroup, Row
-from workflow.metrics.statistics import verdict
+from workflow.metrics.against import against
 from workflow.results.printed import PrintedKey
+from workflow.results.printing import printing
 from workflow.results.read import Results
 from workflow.results.result_cells import Mark, ResultCell, Values, result_cell, values_by_cell
 from workflow.results.setup_text import HEADING, setup
@@ -200,11 +201,13 @@ def _estimated(
         return cell
     estimate = results.estimates.get((cell.run, cell.metric))
     ratios = results.ratios.get(cell.run, {}).get(cell.metric)
-    said = None
+    said, supports = None, None
     if cell.printed is not None:
         decimals = len(cell.printed.partition(".")[2])
-        number = float(cell.printed)
-        said = "demo" if config.demo else verdict(estimate, number, results.design, decimals)
+        how = printing(config, cell.run)
+        found = against(estimate, float(cell.printed), how, results.design, decimals)
+        said = "demo" if config.demo else found.verdict
         said = None if cell.below else said
+        supports = None if config.demo or cell.below else found.supports
     groups = len(ratios.groups) if ratios is not None else None
-    return replace(cell, estimate=estimate, groups=groups, verdict=said)
+    return replace(cell, estimate=estimate, groups=groups, verdict=said, supports=supports)

@@ -103,8 +103,14 @@ def with_standings(
                 )
     done = list(sets)
     for i, ranking in rankings.items():
-        told_apart = ranking.told_apart
-        done[i] = replace(done[i], resolvable=ranking.resolvable, told_apart=told_apart)
+        if ranking.tested:
+            done[i] = replace(
+                done[i],
+                resolvable=ranking.resolvable,
+                told_apart=ranking.told_apart,
+                family=ranking.family,
+                first_step=ranking.first_step,
+            )
     return _replaced(rows, changed), tuple(done)
 
 

@@ -60,6 +60,9 @@ class ComparedSet:
         rows: the rows in which they stand.
         resolvable: whether the tests tell any two of them apart; None where there is no test.
         told_apart: the pairs of methods, (better, worse), that the tests tell apart.
+        family: how many tests the table has; 0 where these cells are not tested.
+        first_step: the true difference in points that a pair of these must have, in the median, to
+            be found as the first of all tests of the table; None where none can be found.
     """
 
     heading: str
@@ -68,6 +71,8 @@ class ComparedSet:
     rows: tuple[int, ...]
     resolvable: bool | None = None
     told_apart: frozenset[tuple[str, str]] = frozenset()
+    family: int = 0
+    first_step: float | None = None
 
 
 @dataclass(frozen=True)

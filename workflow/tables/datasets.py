@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import ConfigError
-from workflow.base.files import read_json
 from workflow.config import paths
 from workflow.config.cells import Run, dataset_rows, table_runs
 from workflow.config.model import Config
@@ -101,7 +101,7 @@ def native_sizes(manifest: Mapping[str, Any]) -> str:
 def read_manifests(config: Config, names: list[str]) -> dict[str, dict[str, Any]]:
     """The manifests of those of some data sets that are prepared."""
     files = {name: paths.prepared(config, name) / "manifest.json" for name in names}
-    return {name: read_json(file) for name, file in files.items() if file.is_file()}
+    return {name: read_recorded_json(file) for name, file in files.items() if file.is_file()}
 
 
 def _runs_on(config: Config, names: list[str]) -> list[Run]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow.base.files import read_json
+from workflow.base.digests import read_recorded_json
 from workflow.config import paths
 from workflow.config.cells import Run, table_runs, with_controls
 from workflow.config.metrics import METRICS, Task, sign, title_of
@@ -107,7 +107,7 @@ def costs(config: Config, runs: Iterable[Run]) -> Values:
         for seed in config.seeds:
             file = paths.run(config, *run, seed) / "run.json"
             if file.is_file():
-                record = read_json(file)
+                record = read_recorded_json(file)
                 for fact, value in _facts(record).items():
                     if fact == "hours" and record.get("failure"):
                         continue

@@ -5,8 +5,10 @@ Imports neither torch nor matplotlib: there are many tables, and each is a job.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from workflow.base.digests import recorded
 from workflow.base.errors import ConfigError
 from workflow.config import paths
 from workflow.config.cells import dataset_rows, table_runs
@@ -24,6 +26,7 @@ from workflow.tables.extra import (
     build_rule_table,
 )
 from workflow.tables.formats import save
+from workflow.tables.scored import missing_from_scores
 
 
 def make_table(config: Config, key: str, results: Results | None = None) -> None:
@@ -41,11 +44,20 @@ def make_table(config: Config, key: str, results: Results | None = None) -> None
         raise ConfigError(f"tables: {unknown(key, config.tables)}")
     table = load_table(config, key, results)
     for suffix in paths.TABLE_FORMATS:
-        save(table, paths.table(config, key, suffix))
+        with recorded(paths.table(config, key, suffix)) as temporary:
+            save(table, temporary)
 
 
 def load_table(config: Config, key: str, results: Results | None = None) -> ReportTable:
     """A table from what the runs and the data steps left; arguments as for `make_table`."""
+    table = _load(config, key, results)
+    if table.kind in ("datasets", "efficiency"):
+        return table
+    missing = missing_from_scores(config, table_runs(config, key))
+    return replace(table, notices=(*table.notices, *missing))
+
+
+def _load(config: Config, key: str, results: Results | None) -> ReportTable:
     kind = config.tables[key].kind
     if kind == "datasets":
         manifests = read_manifests(config, dataset_rows(config, key))

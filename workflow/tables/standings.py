@@ -9,7 +9,14 @@ from typing import NamedTuple
 from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, MeanEstimate
 from workflow.results.result_cells import ResultCell
 from workflow.tables.content import ComparedSet, ReportTable
-from workflow.tables.text import NO_DIFFERENCES, places_of, show, signed
+from workflow.tables.text import (
+    NO_DIFFERENCES,
+    NOT_TESTED,
+    places_of,
+    show,
+    signed,
+    standing_of,
+)
 
 # In place of a smallest detectable difference that is larger than a difference can be.
 NOTHING_DETECTABLE = "none"
@@ -30,17 +37,21 @@ class StandingsBlock(NamedTuple):
 
 
 def headings(table: ReportTable) -> tuple[str, ...]:
-    """What the texts of each line are; the last two only where the paper prints numbers."""
+    """What the texts of each line are; the last three only where the paper prints numbers."""
     level = f"{100 * table.level:.3g} %"
     own = ("Place", "This run", f"{level} interval", "Seeds")
     detectable = f"Smallest detectable difference ({_power(table)})"
     tests = ("Difference to best other", f"{level} interval", "p (Holm)", detectable)
-    return (*own, *tests, *(("Paper", "Verdict") if _printed(table) else ()))
+    return (*own, *tests, *(("Paper", "Verdict", "Equal within") if _printed(table) else ()))
 
 
 def blocks(table: ReportTable) -> list[StandingsBlock]:
-    """The standings of each set that was tested."""
-    return [_block(table, one) for one in table.sets if one.resolvable is not None]
+    """The standings of each set with intervals, which is tested where there are seeds enough."""
+    return [
+        _block(table, one)
+        for one in table.sets
+        if any(standing_of(table, one, row) for row in one.rows)
+    ]
 
 
 def notes(table: ReportTable) -> list[str]:
@@ -54,14 +65,40 @@ def notes(table: ReportTable) -> list[str]:
         "can be large where the interval leaves out 0. Smallest detectable difference: the true "
         f"difference that a single test finds with {_power(table)}; none where that is more than "
         "100 points.",
+        *_first_step(table),
     ]
     if _printed(table):
-        lines.append("Verdict: whether the first interval agrees with the paper's value.")
+        lines.append(
+            "Verdict: whether this run and the paper's value, which has a doubt of its own, agree. "
+            "Equal within: the smallest margin, in points, at which the verdict would be that it "
+            "is reproduced."
+        )
     remarks = [note for cell in cells if cell.estimate for note in cell.estimate.notes]
     for remark in dict.fromkeys(remarks):
         found = f"{remarks.count(remark)} of {len(cells)} intervals"
         lines.append(f"{remark[0].upper()}{remark[1:]} ({found}).")
     return lines
+
+
+def _first_step(table: ReportTable) -> list[str]:
+    """What Holm's correction over the whole table asks of the first difference that is found."""
+    tested = [one for one in table.sets if one.family]
+    if not tested:
+        return []
+    sizes = [one.first_step for one in tested if one.first_step is not None]
+    family = tested[0].family
+    if not sizes:
+        found = "no difference of 100 points or less"
+    elif len(sizes) == len(tested):
+        found = f"differences of {min(sizes):.1f} to {max(sizes):.1f} points, by column"
+    else:
+        columns = f"{len(tested) - len(sizes)} of {len(tested)} columns"
+        found = f"differences from {min(sizes):.1f} points, by column, and none in {columns}"
+    return [
+        f"All {family} tests of the table are one family: the first that is found must have p "
+        f"below {(1 - table.level) / family:.1g}. With {_power(table)} that finds {found}; smaller "
+        "ones are mostly missed, so that not significant does not mean equal."
+    ]
 
 
 def _power(table: ReportTable) -> str:
@@ -80,7 +117,7 @@ def _block(table: ReportTable, one: ComparedSet) -> StandingsBlock:
     groups = next((f"{cell.groups} groups" for cell in standing.values() if cell.groups), "")
     title = ", ".join(filter(None, (one.heading, one.title, groups)))
     if not one.resolvable:
-        title += f": {NO_DIFFERENCES}"
+        title += f": {NOT_TESTED if one.resolvable is None else NO_DIFFERENCES}"
     return StandingsBlock(
         title, [StandingsLine(table.rows[i].title, _texts(table, standing[i])) for i in order]
     )
@@ -96,7 +133,8 @@ def _texts(table: ReportTable, cell: ResultCell) -> tuple[str, ...]:
     found = cell.versus.difference if cell.versus else None
     texts = (place, words.text, between, f"{len(cell.values)} of {cell.expected}")
     tests = _tests(found, cell.versus.p if cell.versus else None, places)
-    beside = (words.printed, cell.verdict or "") if _printed(table) else ()
+    supports = "" if cell.supports is None else f"±{cell.supports:.{places}f}"
+    beside = (words.printed, cell.verdict or "", supports) if _printed(table) else ()
     return (*texts, *tests, *beside)
 
 

@@ -8,13 +8,15 @@ from typing import NamedTuple
 from workflow.base.wording import UNKNOWN, table_name
 from workflow.config.metrics import FACTS, METRICS
 from workflow.config.notices import seeds_text
+from workflow.metrics.statistics import Standing
 from workflow.results.result_cells import Mark, ResultCell
-from workflow.tables.content import FactCell, ReportTable, TableRow
+from workflow.tables.content import ComparedSet, FactCell, ReportTable, TableRow
 
 MINUS = "\N{MINUS SIGN}"
 ALIKE = "\N{ALMOST EQUAL TO}"
 BELOW = "below control"
 NO_DIFFERENCES = "no significant differences (too few seeds or volumes)"
+NOT_TESTED = "not tested: a test takes two seeds in common"
 # Facts of training runs have units of many sizes: this many digits say enough of each.
 DIGITS = 3
 
@@ -152,6 +154,8 @@ def footnotes(table: ReportTable) -> list[str]:
             "table."
         )
     lines += unresolved(table)
+    if untested(table):
+        lines.append(f"{NOT_TESTED.capitalize()}, and some methods here have fewer.")
     if any(cell.below for cell in cells):
         lines.append(
             f"{BELOW}: a control that knows nothing of the images scores as well (by DSC, or by "
@@ -183,6 +187,20 @@ def unresolved(table: ReportTable) -> list[str]:
         for heading, members in groupby(alike, key=lambda one: one.heading)
     ]
     return [f"{NO_DIFFERENCES.capitalize()}: {'; '.join(columns)}."]
+
+
+def untested(table: ReportTable) -> bool:
+    """Whether methods of some column are compared, and could not be tested for lack of seeds."""
+    return any(
+        one.resolvable is None and any(standing_of(table, one, row) for row in one.rows)
+        for one in table.sets
+    )
+
+
+def standing_of(table: ReportTable, one: ComparedSet, row: int) -> Standing | None:
+    """Where a row of a compared set stands in it."""
+    cell = table.rows[row].cells[one.column]
+    return cell.standing if isinstance(cell, ResultCell) else None
 
 
 def _meaning(table: ReportTable) -> str:

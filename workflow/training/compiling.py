@@ -2,16 +2,18 @@
 
 Shapes are static: a run has at most four of them (whole and last batches, training and
 validation). On a GPU the compiled pieces are replayed as CUDA graphs. Random numbers are those of
-the uncompiled network, and under strict determinism no kernel is chosen by its measured speed, so
-that a run gives the same bits every time. What is compiled for one seed serves the next seeds of
-the process.
+the uncompiled network. Under strict determinism no kernel that sums is chosen by its measured
+speed; among kernels that go element by element the fastest is, and all of them give the same bits.
+What is compiled for one seed serves the next seeds of the process.
 """
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,14 +56,35 @@ def compiled(model: nn.Module, training: Training, device: torch.device) -> Forw
         return model
     if device.type == "cuda":
         _drop_graphs()
-    if not one_backward(training):
-        import torch._functorch.config as backward
+    import torch._functorch.config as lowering
 
-        backward.donated_buffer = False  # pyright: ignore (a setting of the whole process)
+    # With the forward pass, where a failure still leads to the network itself; else the compiler
+    # meets the backward pass in the middle of a step.
+    lowering.force_non_lazy_backward_lowering = True  # pyright: ignore (a setting of the process)
+    if not one_backward(training):
+        lowering.donated_buffer = False  # pyright: ignore (a setting of the process)
     prepared: Any = torch.compile(  # pyright: ignore (its annotations lack recompile_limit)
         model, dynamic=False, options=options(training, device), recompile_limit=MOST_VARIANTS
     )
     return prepared if training.compile == "on" else _OrEager(prepared, model)
+
+
+def keep_compiled(store: Path, device: torch.device) -> None:
+    """Have the compiler keep what it makes, by kind of GPU, where later jobs and runs find it.
+
+    Without this it lies in the node's temporary folder, and every job compiles the same network
+    anew. Where the compiler's own variables are set, they stand.
+
+    Args:
+        store: the folder of what all presets share, `data.store`.
+        device: what is compiled for; for a processor nothing is kept.
+    """
+    if device.type != "cuda":
+        return
+    name = re.sub(r"[^A-Za-z0-9]+", "-", torch.cuda.get_device_name(device)).strip("-")
+    folder = store.absolute() / "compiled" / f"{name}-torch-{torch.__version__}"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
 
 
 def missing(device: torch.device) -> str | None:

@@ -309,14 +309,13 @@ class Trainer:
         split = self.splits.val
         losses = torch.zeros((), device=self.device)
         counts: list[Tensor] = []
-        rows = torch.arange(len(split), device=self.device)
-        for part in rows.split(self.validation_batch):
+        for batch in split.in_order(self.validation_batch):
             self._keep()
-            images, masks, labels = split.batch(part)
+            images, masks, labels = split.ready(batch)
             with autocast(self.device, self.precision):
                 prediction = self.forward(images.contiguous(memory_format=torch.channels_last))
             loss = combined_loss(prediction, masks, labels, self.class_weights, self.training.loss)
-            losses += loss.total * len(part)
+            losses += loss.total * len(labels)
             if prediction.segmentation is not None:
                 lesions = prediction.segmentation.shape[1] - 1
                 counts.append(pixel_counts(prediction.segmentation.argmax(1), masks, lesions))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from workflow.base.digests import reading
 from workflow.base.files import sha256
 from workflow.config import paths
 from workflow.config.model import Config
@@ -23,12 +24,14 @@ def state_folder(
         seed: the seed of the run.
         fingerprint: the fingerprint of protocol and code: of the run, or of its pretraining.
     """
+    with reading(paths.identity(config, dataset)) as file:
+        identity = file.read_text(encoding="utf-8")
     training, lock = config.training_for(dataset, method), Path("uv.lock")
     device = choose_device(training)
     values = [
         state.LAYOUT,
         fingerprint,
-        paths.identity(config, dataset).read_text(encoding="utf-8"),
+        identity,
         sha256(lock) if lock.is_file() else None,
         seed,
         str(choose_precision(training, device)),

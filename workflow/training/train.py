@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from workflow.base.digests import read_recorded_json, record_json
 from workflow.base.errors import DataError
-from workflow.base.files import read_json, replacing, write_json
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.data.arrays import NO_MASK, load_arrays
@@ -28,10 +27,13 @@ from workflow.networks.anchors import flops
 from workflow.networks.build import build_method
 from workflow.networks.device import choose_device, choose_precision, computing
 from workflow.networks.pretrained import start_from
+from workflow.networks.tensors import write_tensors
 from workflow.running.fingerprint import run_fingerprint
 from workflow.running.provenance import provenance
 from workflow.running.step import run_step
+from workflow.training.compiling import keep_compiled
 from workflow.training.divergence import TrainingDiverged
+from workflow.training.loggers.epochs import EpochLoggers
 from workflow.training.loop import Splits, Trained, Trainer
 from workflow.training.placement import state_folder
 from workflow.training.pretraining.weights import load_pretraining
@@ -51,7 +53,7 @@ def train_seeds(config: Config, dataset: str, method: str, *seeds: str) -> None:
     training = config.training_for(dataset, method)
     fingerprint = run_fingerprint(config, dataset, method)
     folders = {s: state_folder(config, dataset, method, s, fingerprint) for s in seeds}
-    left = [seed for seed in seeds if not (folders[seed] / state.LAST).is_file()]
+    left = [seed for seed in seeds if not state.finished(folders[seed])]
     for seed in sorted(set(seeds) - set(left), key=int):
         state.print_line(
             f"{dataset} {method} seed {seed}: trained before, with the same configuration, data "
@@ -93,6 +95,7 @@ class _TrainingJob:
         self.training = config.training_for(dataset, method)
         self.device = choose_device(self.training)
         self.precision = choose_precision(self.training, self.device)
+        keep_compiled(Path(config.data.store), self.device)
         self.splits = Splits(self._images("train"), self._images(self.training.validation))
         self.shared = {
             **provenance(config, dataset, method),
@@ -134,14 +137,17 @@ class _TrainingJob:
         keeper = state.Keeper(
             folder / state.NAME, self.training.save_seconds, lambda: self.interruption.asked
         )
+        loggers = self._loggers(seed)
         try:
-            trained = trainer.run(_EpochProgress(self._name(seed)), keeper)
+            trained = trainer.run(loggers, keeper)
             weights, facts = trained.weights, _chosen(trained)
         except TrainingDiverged as error:
             keeper.wait()
             state.print_line(f"{self._name(seed)} failed: {error}")
             weights = {k: v.detach().cpu() for k, v in trainer.model.state_dict().items()}
             facts = {"failure": error.divergence.record()}
+        finally:
+            loggers.close()
         facts |= {
             "initialisation": network.initialisation,
             "parameters": sum(p.numel() for p in trainer.model.parameters()),
@@ -159,8 +165,8 @@ class _TrainingJob:
         facts: dict[str, Any],
     ) -> None:
         """Leave the outputs of a run in its folder, the record last."""
-        with replacing(folder / "weights.safetensors") as temporary:
-            save_file({k: v.contiguous() for k, v in weights.items()}, temporary)
+        contiguous = {k: v.contiguous() for k, v in weights.items()}
+        write_tensors(folder / "weights.safetensors", contiguous)
         write_history(folder / "history.csv", history)
         record = {
             **self.shared,
@@ -170,7 +176,7 @@ class _TrainingJob:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "peak_memory_bytes": peak_memory(self.device),
         }
-        write_json(folder / state.LAST, record)
+        record_json(folder / state.LAST, record)
         state.clear(folder)
 
     def _pretraining_failure(self, seed: int) -> dict[str, Any] | None:
@@ -178,10 +184,20 @@ class _TrainingJob:
         if not self.config.methods[self.method].pretraining:
             return None
         folder = paths.pretraining(self.config, self.dataset, self.method, seed)
-        return read_json(folder / "policy.json").get("failure")
+        return read_recorded_json(folder / "policy.json").get("failure")
 
     def _name(self, seed: int | str) -> str:
         return f"{self.dataset} {self.method} seed {seed}"
+
+    def _loggers(self, seed: int) -> EpochLoggers:
+        """What is told of each epoch: a line now and then, and the loggers of `training.log`."""
+        return EpochLoggers(
+            self.training.log,
+            paths.watched(self.config, self.dataset, self.method, seed),
+            {"seed": seed, **self.shared},
+            _EpochProgress(self._name(seed)),
+            state.print_line,
+        )
 
     def _profile(self, seed: int) -> Profile | None:
         if not self.training.profile:

@@ -22,6 +22,7 @@ class StepTrial:
     Attributes:
         trainer: a trainer with a freshly drawn network.
         images: random ones, a batch at least.
+        motions: how the images of the batch are moved, `[B, 2, 3]`.
     """
 
     def __init__(self, config: Config, dataset: str, method: str, training: Training) -> None:
@@ -48,10 +49,10 @@ class StepTrial:
         motions = draw_motions(
             count, self.images.images.shape[-2:], training.augmentation, torch.Generator()
         )
-        self._motions = motions.to(device)[self.rows]
+        self.motions = motions.to(device)[self.rows]
         self.trainer.model.train()
 
     def step(self) -> None:
         """Take a step, from gathering the batch to moving the weights; a GPU may not be done."""
         (batch,) = self.images.batches([self.rows])
-        self.trainer.step(0, batch, self._motions)
+        self.trainer.step(0, batch, self.motions)

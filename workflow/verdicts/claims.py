@@ -16,32 +16,50 @@ tests against it are for that reason also divided by the number of comparisons. 
 false is said to hold, and one that is true is said not to, each with a chance of (1 - level) / 2 at
 most. Where neither is so, a claim is not testable if any comparison is not, else not resolvable.
 
-For a claim that states a margin this is about the direction; the margin itself is held against the
-difference of the sides' best as a printed number is, and that is told beside it. A claim that
-states a value holds where the value is reproduced, does not hold where this run differs, and is not
-resolvable where this run is within noise. Claims about the data are no matter of results.
+A claim that states a margin says two things, its direction and its size, and each is a finding of
+its own. The size is the difference of the sides' best held against the stated one as a printed
+number is. Such a claim holds only if direction and size do; "direction holds, size differs" and its
+like say the rest. The best of a side of several methods is chosen by the same noisy numbers, which
+makes a difference of two bests smaller where the right side has more methods than the left.
+
+A claim that states a value holds where the value is reproduced, does not hold where this run
+differs, and is not resolvable where this run cannot tell at the margin; of several values each is
+tested at 1 - level over their number. Claims about the data are no matter of results, nor are those
+on which the tables hold nothing. With one seed, or where a notice says that runs cannot be compared
+with the paper, nothing is testable.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from workflow.audit.claims import Claim, Comparison
 from workflow.audit.rounding import printed
 from workflow.config.cells import Run, made_tables, table_cells
 from workflow.config.model import Config
+from workflow.metrics.against import ONE_SEED, Printing, Verdict, against
 from workflow.metrics.intervals import Design, Difference, MeanEstimate, differences
-from workflow.metrics.statistics import Verdict, verdict
 from workflow.results.missing import missing_of
 from workflow.results.printed import printed_results
+from workflow.results.printing import printing
 from workflow.results.read import Results
 from workflow.verdicts.values import DEMO
 
-ClaimWord = Literal["holds", "does not hold", "not resolvable", "not testable", "demo"]
+ClaimWord = Literal[
+    "holds",
+    "direction holds, size differs",
+    "direction holds, size open",
+    "direction open, size differs",
+    "does not hold",
+    "not resolvable",
+    "not testable",
+    "demo",
+]
 ABOUT_DATA = "about the data, not about results: the audit holds it against the record"
+NO_NUMBERS = "the paper prints no number for it, and no table of this run has one"
 _OF_VALUES: dict[Verdict, ClaimWord] = {
     "reproduced": "holds",
-    "within noise": "not resolvable",
+    "cannot tell at this margin": "not resolvable",
     "differs": "does not hold",
     "not testable": "not testable",
 }
@@ -59,8 +77,9 @@ class ComparisonVerdict:
             are there.
         beaten: how many methods of the right side `left` beats.
         of: how many there are.
-        verdict: the verdict on this comparison.
-        stated: the verdict on `measured` by a margin that the claim states; None for other claims.
+        verdict: the verdict on this comparison; of a margin, on its direction.
+        stated: the verdict on `measured` by a margin that the claim states, its size; None for
+            other claims.
         remark: which runs are missing, and why.
     """
 
@@ -80,7 +99,9 @@ class ClaimVerdict:
     """A claim of the text.
 
     Attributes:
-        verdict: the verdict by this run's results.
+        verdict: the verdict by this run's results, on direction and size together.
+        direction: of a claim of a margin, the verdict on its direction; None for other claims.
+        size: of a claim of a margin, the verdict on its size; None for other claims.
         audit: what the printed cells say of it: agrees, contradicted or unchecked.
         comparisons: those whose left side has a method in this configuration's tables.
     """
@@ -90,6 +111,8 @@ class ClaimVerdict:
     audit: str
     comparisons: tuple[ComparisonVerdict, ...]
     remark: str = ""
+    direction: ClaimWord | None = None
+    size: Verdict | Literal["demo"] | None = None
 
 
 def claim_verdicts(
@@ -107,16 +130,49 @@ def claim_verdicts(
     shown = {(cell.dataset, cell.method, cell.metric) for cell in cells}
     datasets = {cell.dataset for cell in cells}
     for claim in claims:
-        if claim.kind == "data":
+        if claim.kind in ("data", "words"):
             if datasets & set(claim.datasets):
                 word = DEMO if config.demo else "not testable"
-                yield ClaimVerdict(claim, word, audit[claim.id], (), ABOUT_DATA)
+                remark = ABOUT_DATA if claim.kind == "data" else NO_NUMBERS
+                yield ClaimVerdict(claim, word, audit[claim.id], (), remark)
             continue
         comparisons = list(claim.comparisons())
         judged = [_compare(config, results, claim, one, len(comparisons)) for one in comparisons]
         seen = tuple(found for found in judged if _places(found.comparison) & shown)
         if seen:
-            yield ClaimVerdict(claim, _together(judged), audit[claim.id], seen)
+            yield _claim_verdict(claim, judged, audit[claim.id], seen)
+
+
+def _claim_verdict(
+    claim: Claim,
+    judged: Sequence[ComparisonVerdict],
+    audit: str,
+    seen: tuple[ComparisonVerdict, ...],
+) -> ClaimVerdict:
+    """A claim's verdict; `seen` are those of its comparisons that are in the tables here."""
+    word = _together(judged)
+    if claim.kind != "margin" or word == DEMO:
+        return ClaimVerdict(claim, word, audit, seen)
+    sizes = [found.stated for found in judged]
+    size: Verdict = "reproduced"
+    worst_last: tuple[Verdict, ...] = ("cannot tell at this margin", "not testable", "differs")
+    for word_of_size in worst_last:
+        if word_of_size in sizes:
+            size = word_of_size
+    return ClaimVerdict(claim, _of_margin(word, size), audit, seen, direction=word, size=size)
+
+
+def _of_margin(direction: ClaimWord, size: Verdict) -> ClaimWord:
+    """The verdict on a claim of a margin, from those on its direction and its size."""
+    if direction == "holds":
+        words: dict[Verdict, ClaimWord] = {
+            "reproduced": "holds",
+            "differs": "direction holds, size differs",
+        }
+        return words.get(size, "direction holds, size open")
+    if direction == "not resolvable" and size == "differs":
+        return "direction open, size differs"
+    return direction
 
 
 def _places(comparison: Comparison) -> set[tuple[str, str, str]]:
@@ -148,7 +204,8 @@ def _compare(
     if claim.kind == "value":
         run = Run(comparison.dataset, best_left or "")
         measured = results.estimates.get((run, comparison.metric))
-        word = _OF_VALUES[_against(measured, comparison, results.design)]
+        design = _shared(results.design, count)
+        word = _OF_VALUES[_against(config, measured, comparison, left, design)]
     else:
         column = {
             method: results.ratios[run][comparison.metric]
@@ -165,7 +222,18 @@ def _compare(
         measured = pairs.get((best_left or "", best_right or ""))
         won = beaten(pairs, best_left or "", right, levels(left, right, results.design, count)[0])
         if comparison.stated is not None:
-            stated = _against(measured, comparison, results.design)
+            design = _shared(results.design, count)
+            design = replace(design, margin=design.gain_margin)
+            stated = _against(config, measured, comparison, (*left, *right), design)
+    notices = dict.fromkeys(printing(config, run).reason for run in runs.values())
+    notice = "; ".join(filter(None, notices))
+    if notice:
+        word, won = "not testable", 0
+    remarks = [
+        f"not comparable: {notice}" if notice and not config.demo else "",
+        ONE_SEED if measured is not None and measured.n == 1 else "",
+        missing_of(config, results, runs.values(), comparison.metric),
+    ]
     return ComparisonVerdict(
         comparison=comparison,
         left=best_left,
@@ -175,8 +243,13 @@ def _compare(
         of=len(right),
         verdict=DEMO if config.demo else word,
         stated=DEMO if config.demo and stated else stated,
-        remark=missing_of(config, results, runs.values(), comparison.metric),
+        remark="; ".join(filter(None, remarks)),
     )
+
+
+def _shared(design: Design, count: int) -> Design:
+    """The design with its level shared by the comparisons of a claim, any of which may differ."""
+    return replace(design, level=1 - design.alpha / count)
 
 
 def decide(
@@ -257,8 +330,14 @@ def _best(results: Results, comparison: Comparison, side: Sequence[str]) -> str 
 
 
 def _against(
-    measured: Difference | MeanEstimate | None, comparison: Comparison, design: Design
+    config: Config,
+    measured: Difference | MeanEstimate | None,
+    comparison: Comparison,
+    methods: Sequence[str],
+    design: Design,
 ) -> Verdict:
-    """How this run's number stands to the one that a claim states."""
+    """How this run's number stands to the one that a claim states of some methods."""
     number = printed(comparison.stated or "")
-    return verdict(measured, float(number.value), design, number.decimals)
+    hows = [printing(config, Run(comparison.dataset, method)) for method in methods]
+    how = next((one for one in hows if one.reason), hows[0] if hows else Printing(False))
+    return against(measured, float(number.value), how, design, number.decimals).verdict

@@ -34,7 +34,14 @@ VALUES: Columns[ValueVerdict] = {
     "seeds": lambda v: v.estimate.n if v.estimate else 0,
     "expected_seeds": lambda v: v.expected,
     "difference": lambda v: v.difference,
+    "difference_low": lambda v: None if v.verdict == DEMO else v.against.low,
+    "difference_high": lambda v: None if v.verdict == DEMO else v.against.high,
+    "supported_margin": lambda v: None if v.verdict == DEMO else v.against.supports,
+    "p_equal": lambda v: None if v.verdict == DEMO else v.against.p,
+    "p_beyond_margin": lambda v: None if v.verdict == DEMO else v.against.p_apart,
     "verdict": lambda v: v.verdict,
+    "verdict_among_all": lambda v: v.corrected,
+    "would_take": lambda v: v.could_tell,
     "remark": lambda v: v.remark,
 }
 CLAIMS: Columns[ClaimVerdict] = {
@@ -43,6 +50,8 @@ CLAIMS: Columns[ClaimVerdict] = {
     "says": lambda v: v.claim.says,
     "kind": lambda v: v.claim.kind,
     "verdict": lambda v: v.verdict,
+    "direction": lambda v: v.direction,
+    "size": lambda v: v.size,
     "audit": lambda v: v.audit,
 }
 COMPARISONS: Columns[ComparisonVerdict] = {
@@ -71,11 +80,13 @@ RANKINGS: Columns[RankingVerdict] = {
     "column": lambda v: v.block.column,
     "dataset": lambda v: v.block.dataset,
     "metric": lambda v: v.block.metric,
+    "kind": lambda v: "pairwise comparison" if v.pairwise else "ranking",
     "methods": lambda v: len(v.measured),
     "of": lambda v: len(v.printed),
     "tau": lambda v: v.agreement and v.agreement.tau,
     "low": lambda v: v.agreement and v.agreement.low,
     "high": lambda v: v.agreement and v.agreement.high,
+    "p": lambda v: v.p,
     "verdict": lambda v: v.verdict,
     "printed_order": lambda v: " ".join(v.printed),
     "this_runs_order": lambda v: " ".join(v.measured),

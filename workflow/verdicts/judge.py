@@ -15,7 +15,7 @@ from workflow.config.notices import notices
 from workflow.results.read import Results
 from workflow.verdicts.claims import ClaimVerdict, claim_verdicts
 from workflow.verdicts.rankings import RankingVerdict, ranking_verdicts
-from workflow.verdicts.values import ValueVerdict, value_verdicts
+from workflow.verdicts.values import ValueVerdict, expected_by_chance, value_verdicts
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Verdicts:
         notices: the warnings that hold for the runs behind the verdicts.
         level: the level of the intervals.
         margin: the margin of equivalence, in points.
+        gain_margin: the same of a gain of one method over another.
+        tested: how many values are tested.
+        by_chance: of how many of them this run would say that they differ if all were equal.
     """
 
     values: tuple[ValueVerdict, ...]
@@ -40,6 +43,9 @@ class Verdicts:
     preset: str
     level: float
     margin: float
+    gain_margin: float
+    tested: int
+    by_chance: float
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -59,8 +65,10 @@ def judge(config: Config, results: Results) -> Verdicts:
     """Every verdict that the configuration's tables give occasion for."""
     paper, report = audited_paper()
     shown = dict.fromkeys(run for key in made_tables(config) for run in table_runs(config, key))
+    values = tuple(value_verdicts(config, results))
+    tested, by_chance = expected_by_chance(values, results.design)
     return Verdicts(
-        values=tuple(value_verdicts(config, results)),
+        values=values,
         claims=tuple(claim_verdicts(config, results, paper.claims, report.claims)),
         rankings=tuple(ranking_verdicts(config, results)),
         audit=report,
@@ -68,4 +76,7 @@ def judge(config: Config, results: Results) -> Verdicts:
         preset=config.preset,
         level=results.design.level,
         margin=results.design.margin,
+        gain_margin=results.design.gain_margin,
+        tested=tested,
+        by_chance=by_chance,
     )

@@ -8,6 +8,7 @@ Imports neither torch nor matplotlib.
 import sys
 from pathlib import Path
 
+from workflow.base.digests import record_folder
 from workflow.base.files import write_text
 from workflow.base.folders import replacing_folder
 from workflow.config import paths
@@ -24,6 +25,7 @@ def write_verdicts(config: Config, verdicts: Verdicts) -> None:
     with replacing_folder(paths.verdicts(config)) as folder:
         for name, text in files(config, verdicts).items():
             write_text(folder / name, text)
+    record_folder(paths.verdicts(config))
 
 
 def make_verdicts(config: Config) -> None:

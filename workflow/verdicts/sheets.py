@@ -2,31 +2,37 @@
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from workflow.base.wording import table_name
 from workflow.config.cells import Run
 from workflow.config.metrics import title_of
 from workflow.config.model import Config
+from workflow.metrics.against import CANNOT_TELL
 from workflow.metrics.intervals import NOT_ESTIMABLE, Difference, MeanEstimate
 from workflow.results.missing import method_title
 from workflow.results.printed import printed_results
+from workflow.tables.standings import probability
 from workflow.tables.text import MINUS, signed
-from workflow.verdicts.claims import ClaimVerdict, ComparisonVerdict
+from workflow.verdicts.claims import ClaimVerdict, ClaimWord, ComparisonVerdict
 from workflow.verdicts.judge import Verdicts
-from workflow.verdicts.rankings import RankingBlock, RankingVerdict
+from workflow.verdicts.rankings import RankingBlock, RankingVerdict, RankingWord
 from workflow.verdicts.values import DEMO, ValueVerdict
 
 # The verdicts of each kind, the most favourable to the paper first.
 ORDER = {
-    "values": ("reproduced", "within noise", "differs", "not testable", DEMO),
-    "claims": ("holds", "does not hold", "not resolvable", "not testable", DEMO),
-    "rankings": ("survives", "reversed", "not resolvable", "not testable", DEMO),
+    "values": ("reproduced", CANNOT_TELL, "differs", "not testable", DEMO),
+    "claims": get_args(ClaimWord),
+    "rankings": get_args(RankingWord),
 }
 
 
 # Columns that hold text of any length.
-PROSE = {"Claim", "Comparisons", "The paper's order", "This run's order", "Remark"}
+PROSE = {"Claim", "Comparisons", "The paper's order", "This run's order", "Would take", "Remark"}
+# The verdicts on a stated size, in a sentence; others stand for themselves.
+SIZES = {"reproduced": "holds", CANNOT_TELL: "open"}
+# Margins in points at which it is counted what would be reproduced.
+LADDER = (1, 2, 3, 5, 10, 20)
 
 
 class SheetLine(NamedTuple):
@@ -65,40 +71,21 @@ class VerdictSheet(NamedTuple):
 def sheets(config: Config, verdicts: Verdicts) -> list[VerdictSheet]:
     """Values, claims and rankings."""
     words = _Words(config)
-    level, margin = f"{100 * verdicts.level:g} %", f"{verdicts.margin:g}"
     return [
         _sheet(
             verdicts,
             "values",
             "Printed values",
-            (
-                f"Of the {len(printed_results())} values that the paper prints, "
-                f"{len(verdicts.values)} are in this run's tables. This run: mean over seeds, in "
-                f"per cent, with its {level} interval over seeds and groups. Difference: this run "
-                "minus paper.",
-                f"reproduced: the interval lies within ±{margin} of the printed value. "
-                "within noise: it holds the printed value, and others beyond that margin. differs: "
-                "neither. not testable: there is no interval.",
-            ),
+            _of_values(verdicts),
             ("Data set", "Method", "Metric", "Paper", "This run", "Interval", "Difference",
-             "Verdict", "Remark"),
+             "Equal within", "Verdict", "Among all", "Would take", "Remark"),
             _grouped((table_name(v.key.table), words.value(v)) for v in verdicts.values),
         ),
         _sheet(
             verdicts,
             "claims",
             "Claims of the text",
-            (
-                "Each comparison: the best method of one side minus the best of the other, on "
-                f"their common seeds, in points, with its {level} interval.",
-                "holds: in every comparison, a method that the claim is about beats all those it "
-                "is compared with. does not hold: in some comparison, one of those beats all that "
-                "the claim is about. not resolvable: neither; this design cannot tell. not "
-                "testable: runs are missing. The tests are corrected for the number of methods "
-                "and comparisons, the intervals are not. A stated value or margin has the same "
-                "verdicts as a printed value.",
-                "Audit: what the paper's own tables say of the claim, whatever this run finds.",
-            ),
+            _of_claims(verdicts),
             ("Claim", "Verdict", "Audit", "Comparisons", "Remark"),
             _grouped((f"Section {v.claim.section}", words.claim(v)) for v in verdicts.claims),
         ),
@@ -106,17 +93,92 @@ def sheets(config: Config, verdicts: Verdicts) -> list[VerdictSheet]:
             verdicts,
             "rankings",
             "Rankings",
-            (
-                f"Kendall's τ between the printed order of a column and this run's, with its "
-                f"{level} interval: 1 is the same order, -1 the opposite.",
-                "survives: the interval lies above 0. reversed: below 0. not resolvable: it holds "
-                "0, or no two methods differ significantly. not testable: there are no two orders.",
-            ),
-            ("Column", "Methods", "τ", "Interval", "Verdict", "The paper's order",
+            _of_rankings(verdicts),
+            ("Column", "Kind", "Methods", "τ", "Interval", "p", "Verdict", "The paper's order",
              "This run's order", "Remark"),
             _grouped((table_name(v.block.table), words.ranking(v)) for v in verdicts.rankings),
         ),
     ]  # fmt: skip
+
+
+def _of_values(verdicts: Verdicts) -> tuple[str, ...]:
+    """What the verdicts on values mean, what they assume, and how many come by chance."""
+    level, margin = f"{100 * verdicts.level:g} %", f"{verdicts.margin:g}"
+    told = [one.against.supports for one in verdicts.values if one.verdict != DEMO]
+    supports = [margin for margin in told if margin is not None]
+    lines = [
+        f"Of the {len(printed_results())} values that the paper prints, "
+        f"{len(verdicts.values)} are in this run's tables. This run: mean over seeds, in "
+        f"per cent, with its {level} interval over seeds and groups. Difference: this run "
+        "minus paper. Equal within: the smallest margin at which the verdict would be reproduced.",
+        f"reproduced: the {level} interval of the difference lies within ±{margin} points, of "
+        f"which half a printed digit is spent on rounding (±{margin} is effectively "
+        f"±{verdicts.margin - 0.05:g}). differs: it does not, and leaves out 0. {CANNOT_TELL}: "
+        "neither; equal values and values further apart than the margin are both possible. Would "
+        "take: with how many seeds or groups it could be told, if the values were equal. not "
+        "testable: there is no interval, or one seed, or a notice says that this run cannot be "
+        "compared.",
+        "Assumed: the printed value is a mean over seeds that vary as this run's do. On ISIC "
+        "2017's official test images, which are the paper's, the doubt is that between the seeds "
+        "of both. Elsewhere the paper's test volumes are others, not known, and taken to be as "
+        "many and as mixed as this run's, so the printed value is as doubtful as this run's: the "
+        "interval of the difference is √2 as wide as one of them. It cannot foresee a training "
+        "that collapses in one of the two laboratories alone.",
+    ]
+    if supports:
+        counts = ", ".join(f"±{m}: {sum(s <= m for s in supports)}" for m in LADDER)
+        lines += [
+            f"Of {len(supports)} values that are testable, this many would be reproduced at other "
+            f"margins: {counts}.",
+            f"If all {verdicts.tested} were equal, about {verdicts.by_chance:.0f} would be said to "
+            "differ by chance. Among all: the verdict that remains when of all that are said to "
+            f"differ, and of all said to be reproduced, at most {100 - 100 * verdicts.level:g} % "
+            "are expected to be false (Benjamini and Hochberg's correction).",
+        ]
+    return tuple(lines)
+
+
+def _of_claims(verdicts: Verdicts) -> tuple[str, ...]:
+    """What the verdicts on claims mean."""
+    level = f"{100 * verdicts.level:g} %"
+    return (
+        "Each comparison: the best method of one side minus the best of the other, on "
+        f"their common seeds, in points, with its {level} interval.",
+        "holds: in every comparison, a method that the claim is about beats all those it "
+        "is compared with. does not hold: in some comparison, one of those beats all that "
+        "the claim is about. not resolvable: neither; this design cannot tell. not "
+        "testable: runs are missing, there is one seed, or a notice says that this run cannot be "
+        "compared. The tests are corrected for the number of methods and comparisons of each "
+        "claim, the intervals are not; claims are not corrected for each other.",
+        "A claim of a margin holds only if its direction and its size do. Size: the difference "
+        "held against the stated one as a value is against a printed one, at a margin of "
+        f"±{verdicts.gain_margin:g} points. Its direction may hold "
+        "where its size differs, or is open because this run cannot tell it at the margin; or the "
+        "size may differ while the direction is open.",
+        "The best of a side is chosen by the same noisy numbers. Where eight methods stand against "
+        "two, that alone makes the difference of the bests smaller, by 0.4 to 2.6 points in "
+        "simulations, in the paper as in this run.",
+        "Audit: what the paper's own tables say of the claim, whatever this run finds.",
+    )
+
+
+def _of_rankings(verdicts: Verdicts) -> tuple[str, ...]:
+    """What the verdicts on rankings mean."""
+    level = f"{100 * verdicts.level:g} %"
+    return (
+        f"Kendall's τ between the printed order of a column and this run's, with its "
+        f"{level} interval: 1 is the same order, -1 the opposite. p: the share of all orders that "
+        "agree, or disagree, as well (exact permutation test).",
+        f"Of five methods or more, survives: the interval lies above 0, and p is at most "
+        f"{1 - verdicts.level:.2g}. reversed: below 0, likewise. not resolvable: neither, or no "
+        "two methods differ significantly. Of fewer methods no order is beyond chance, and their "
+        "pairs are compared: pairs agree: some differ significantly, all in the printed order. "
+        "pairs disagree: all in the opposite one. not testable: there are no two orders, there is "
+        "one seed, or a notice says that this run cannot be compared.",
+        "Which methods differ significantly is corrected over all pairs of all columns of the "
+        "table, as in the table itself. That an order survives says that it is not chance; it does "
+        "not say that each place is right.",
+    )
 
 
 def _sheet(
@@ -158,10 +220,18 @@ class _Words:
             mean,
             self.interval(estimate),
             signed(found.difference, self.places),
+            self.margin(found),
             found.verdict,
+            "" if found.corrected == found.verdict else found.corrected,
+            found.could_tell,
             found.remark,
         )
         return SheetLine(tuple((cell,) for cell in cells), found.verdict, found.run)
+
+    def margin(self, found: ValueVerdict) -> str:
+        supports = found.against.supports
+        shown = supports is not None and found.verdict != DEMO
+        return f"±{supports:.{self.places}f}" if shown else ""
 
     def claim(self, found: ClaimVerdict) -> SheetLine:
         remarks = {one.remark: None for one in found.comparisons if one.remark}
@@ -192,16 +262,18 @@ class _Words:
         if what.stated is not None:
             text += f"; stated {what.stated}"
             if found.stated not in (None, DEMO):
-                text += f": {found.stated}"
+                text += f": size {SIZES.get(found.stated, found.stated)}"
         return text
 
     def ranking(self, found: RankingVerdict) -> SheetLine:
         agreement = found.agreement
         cells = (
             self.block(found.block),
+            "pairwise comparison" if found.pairwise else "ranking",
             f"{len(found.measured)} of {len(found.printed)}",
             "" if agreement is None else _minus(f"{agreement.tau:.2f}"),
             "" if agreement is None else _interval(agreement.low, agreement.high, 2),
+            probability(found.p),
             found.verdict,
             self.order(found.printed),
             self.order(found.measured),

@@ -75,7 +75,7 @@ def test_the_picture_has_the_files_that_the_code_writes():
     for file in files - made - {"claims.md"}:
         assert file in code
     assert made <= files
-    assert '"claims"' in (ROOT / "workflow" / "rules" / "reporting.smk").read_text()
+    assert '"claims"' in (ROOT / "workflow" / "status" / "outputs.py").read_text()
 
 
 def test_the_picture_has_the_rooms_of_the_way_in_their_order():

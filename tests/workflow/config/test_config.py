@@ -19,7 +19,7 @@ from workflow.config.load import load_config, load_raw
 from workflow.config.schema import FILE, schema
 from workflow.running.step import read_config
 
-PRESETS = ("demo", "everything", "demo_long", "smoke", "paper", "released", "isic256")
+PRESETS = ("demo", "everything", "demo_long", "smoke", "paper", "released", "isic256", "isic96")
 # (data set, method) pairs of each preset while 16 methods are configured.
 PAIRS = {  # the paper's 93, and four controls on four data sets; `released` has two networks more
     "demo": 19,
@@ -29,6 +29,7 @@ PAIRS = {  # the paper's 93, and four controls on four data sets; `released` has
     "released": 93 + 16 + 8,
     "smoke": 12,
     "isic256": 7,
+    "isic96": 28,
 }
 # What sections III-C and IV of the paper say.
 PAPER = {

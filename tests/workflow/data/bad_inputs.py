@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.workflow.data.bad_cases import archives, downloads, folder, isic2017, retouch, settings
+from tests.workflow.data.bad_cases import (
+    archives,
+    downloads,
+    folder,
+    isic2017,
+    matching,
+    meant,
+    retouch,
+    settings,
+    shown,
+)
 from tests.workflow.data.bad_cases.case import Case, Group, files_below
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import write_text
@@ -39,11 +49,21 @@ tests/workflow/data/test_bad_inputs.py holds it to the code. -->
 """
 GROUPS: list[Group] = [
     isic2017.FOLDERS,
+    shown.ISIC,
+    matching.ISIC,
     archives.ISIC2017,
     retouch.VOLUMES,
     archives.RETOUCH,
     folder.FILES,
+    shown.TRANSPARENCY,
+    shown.FORMATS,
+    shown.TURNED,
+    shown.RANGES,
+    matching.UNMATCHED,
+    matching.SPELLINGS,
     folder.TABLES,
+    meant.MEANT,
+    meant.VOLUMES,
     settings.SPLITS,
     settings.GATES,
     settings.RECORDS,

@@ -175,3 +175,28 @@ def test_what_is_wrong_with_a_list_is_named_with_its_line(tmp_path, text, messag
 def test_a_list_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none.csv: no such file; `duplicates` names a CSV"):
         read_known(tmp_path / "none.csv")
+
+
+@IMAGES
+@given(SEEDS, st.integers(2, 60), st.integers(0, 30), st.floats(0, 6), st.booleans())
+def test_the_search_finds_what_comparing_all_pairs_finds(seed, count, copies, spread, alike):
+    rng = np.random.default_rng(seed)
+    small = rng.normal(0, 20, (count, 1 if alike else 1024)) + rng.normal(0, 20, 1024)
+    near = small[rng.integers(0, count, copies)]
+    # At all distances about the threshold, in one direction or in all.
+    near = near + rng.normal(0, 1, near.shape) * rng.uniform(0, spread, (copies, 1))
+    rows = np.concatenate([small, near]).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    groups = rng.integers(0, max(2, len(rows) // 2), len(rows))
+    expected = []
+    for a in range(len(rows)):
+        for b in range(a + 1, len(rows)):
+            x, y = rows[a], rows[b]
+            alike_enough = (x * y).sum() >= duplicates.ALIKE * np.sqrt(
+                (x * x).sum() * (y * y).sum()
+            )
+            distance = np.sqrt(np.square(x - y).mean())
+            if groups[a] != groups[b] and alike_enough and distance <= duplicates.CLOSE:
+                expected.append((a, b))
+    found = duplicates._candidates(rows, np.arange(len(rows)), groups)
+    assert list(found) == expected

@@ -35,7 +35,7 @@ def knowing(config, *lines, header="image_a,image_b,kind"):
 
 
 def detail(report, name):
-    return next(gate["detail"] for gate in report["gates"] if gate["name"] == name)
+    return next(gate["detail"] for gate in report["gates"] if gate["name"].startswith(name))
 
 
 def test_a_sound_data_set_passes_and_its_report_says_what_it_holds(config):
@@ -63,7 +63,7 @@ def test_a_sound_data_set_passes_and_its_report_says_what_it_holds(config):
         "lost_in_resizing": {},
         "gates": report["gates"],
     }
-    assert [(gate["passed"], bool(gate["detail"])) for gate in report["gates"]] == 6 * [
+    assert [(gate["passed"], bool(gate["detail"])) for gate in report["gates"]] == 7 * [
         (True, True)
     ]
     lines = "\n".join(said).splitlines()
@@ -244,11 +244,41 @@ def test_a_lesion_that_training_lacks_fails(config):
     ]
 
 
-def test_a_set_without_masks_passes(config):
+def of_methods(config, *names):
+    """The configuration with some methods selected."""
+    chosen = config.select.model_copy(update={"methods": [*names]})
+    return config.model_copy(update={"select": chosen})
+
+
+def unmasked(*images):
+    """Dermoscopic images of which some have no mask."""
     prepared = dermoscopy()
-    prepared.masks[:] = 255
-    prepared.table[["has_mask", "score_segmentation"]] = False
-    report, _ = prepared.check(config)
+    for image in images or prepared.table["id"]:
+        prepared.masks[prepared.at(image)] = 255
+        prepared.set(image, has_mask=False, score_segmentation=False)
+    return prepared
+
+
+@pytest.mark.parametrize("images", [(), ("train1",), ("val0", "train5")])
+def test_images_to_train_on_need_masks_where_a_method_segments(config, images):
+    prepared = unmasked(*images)
+    count = len(images) or 9
+    (line,) = prepared.failures(of_methods(config, "unetpp", "efficientnet"))
+    assert line.startswith(
+        f"isic2017: masks hold classes: {count} of 9 images to train and validate on have no mask: "
+    )
+    assert "; unetpp would segment. Add the masks, " in line
+    prepared.check(of_methods(config, "efficientnet"))
+
+
+def test_test_images_without_a_mask_are_named(config):
+    report, _ = unmasked("test1").check(of_methods(config, "unetpp"))
+    assert "1 test images have none to be scored with: test1" in detail(report, "masks hold cla")
+
+
+def test_a_set_without_masks_passes_where_nothing_segments(config):
+    prepared = unmasked()
+    report, _ = prepared.check(of_methods(config, "efficientnet"))
     assert report["empty_masks"] == {"images": 0, "of": 0, "ids": []}
     assert report["prevalence"]["train"]["lesion_pixels"] == {"lesion": None}
 
@@ -382,7 +412,7 @@ def test_everything_wrong_is_told_at_once_and_nothing_written(config):
         "masks and labels agree",
     ]
     assert sum(line.endswith(": FAILED") for line in said) == 5
-    assert sum(": passed: " in line for line in said) == 1
+    assert sum(": passed: " in line for line in said) == 2  # arrays and index, grey levels
     assert not paths.gates(config, prepared.name).exists()
 
 

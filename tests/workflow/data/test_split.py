@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from workflow.base.errors import DataError
 from workflow.config.load import load_config
-from workflow.data.split import balanced_folds, choose_balanced, make_split, read_split
+from workflow.data.split import choose_balanced, make_split, read_split
+from workflow.data.stratify import balanced_folds
 
 FLUIDS = ["irf", "srf", "ped"]
 

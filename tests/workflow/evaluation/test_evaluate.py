@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from resformer.prediction import Prediction
+from workflow.base.digests import recorded
 from workflow.config import paths
 from workflow.data.arrays import load_arrays
 from workflow.data.images import to_device
@@ -165,7 +166,8 @@ def test_images_are_scored_for_what_their_reference_allows(tiny_config, tiny_tre
     index = pq.read_table(folder / "test" / "index.parquet").to_pandas()
     index["score_segmentation"] = [True, False, True, False, False, False]
     index["score_classification"] = [False, True, False, False, False, True]
-    index.to_parquet(folder / "test" / "index.parquet", index=False)
+    with recorded(folder / "test" / "index.parquet") as file:
+        index.to_parquet(file, index=False)
     (saved,) = evaluated("isic2017", "resformer_seq", 0)
     rows = pq.read_table(saved / "counts.parquet").to_pylist()
     ids = index["id"]

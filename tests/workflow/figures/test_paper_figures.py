@@ -169,7 +169,8 @@ def test_files_are_written_whole_and_repeat(tree):
     assert first[1].startswith(b"\x89PNG")
     make_figure(tree, "5")
     assert [file.read_bytes() for file in files] == first
-    assert sorted(p.name for p in files[0].parent.iterdir()) == ["figure_5.pdf", "figure_5.png"]
+    found = sorted(p.name for p in files[0].parent.glob("[!.]*"))
+    assert found == ["figure_5.pdf", "figure_5.png"]
 
 
 def test_what_cannot_be_drawn_is_refused(tree):

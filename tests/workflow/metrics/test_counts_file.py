@@ -93,4 +93,5 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_counts_file(path, [table])
     assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["counts.parquet"]
+    found = {file.name for file in tmp_path.iterdir()}
+    assert found == {"counts.parquet", ".counts.parquet.sha256"}

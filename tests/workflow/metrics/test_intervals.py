@@ -14,6 +14,7 @@ from tests.workflow.metrics.ratio_cases import made, noisy
 from workflow.base.errors import DataError
 from workflow.metrics.intervals import (
     DOMINATED,
+    FEW,
     GROUPS_UNKNOWN,
     NO_SPREAD,
     SEEDS_UNKNOWN,
@@ -33,13 +34,15 @@ from workflow.metrics.variance import Spread, linearise, spread
 DESIGN = Design()
 RANDOM = st.integers(0, 2**32 - 1)
 GROUPS = np.array([61.0, 70.0, 74.0, 83.0])
+FREE = (-math.inf, math.inf)
 OTHER = np.array([66.0, 69.0, 80.0, 84.0])
 
 
 def doubt(error, degrees, tail=None):
     degrees = np.asarray(degrees, float)
     tail = degrees if tail is None else np.asarray(tail, float)
-    return Spread(np.asarray(error, float), degrees, tail, np.ones(np.shape(error), bool))
+    error = np.asarray(error, float)
+    return Spread(error, degrees, tail, np.ones(error.shape, bool), np.zeros(error.shape))
 
 
 def fields(result):
@@ -47,15 +50,16 @@ def fields(result):
 
 
 def test_what_is_chosen_before_any_result():
-    chosen = {"level": 0.95, "resamples": 2000, "seed": 0, "margin": 1.0, "power": 0.8}
-    assert vars(DESIGN) == {**chosen, "spread_ddof": 1}
+    chosen = {"level": 0.95, "resamples": 2000, "seed": 0, "power": 0.8, "spread_ddof": 1}
+    margins = {"margin": 2.0, "gain_margin": 1.0, "printed_seeds": 5}
+    assert vars(DESIGN) == {**chosen, **margins}
     assert DESIGN.alpha == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_groups_alone_give_the_t_interval_of_scipy(seeds, level):
-    found = estimate(made(np.tile(GROUPS, (seeds, 1)), 13), Design(level=level))
+    found = estimate(made(np.tile(GROUPS, (seeds, 1)), 13), Design(level=level), FREE)
     error = stats.sem(GROUPS)
     low, high = stats.t.interval(level, 3, GROUPS.mean(), error)
     assert found is not None
@@ -65,14 +69,14 @@ def test_groups_alone_give_the_t_interval_of_scipy(seeds, level):
 
 def test_seeds_alone_give_the_t_interval_of_scipy():
     seeds = np.array([68.0, 70.5, 71.0, 74.0, 69.0])
-    found = estimate(made(np.tile(seeds[:, None], (1, 4)), [5, 1, 1, 1]), DESIGN)
+    found = estimate(made(np.tile(seeds[:, None], (1, 4)), [5, 1, 1, 1]), DESIGN, FREE)
     low, high = stats.t.interval(0.95, 4, seeds.mean(), stats.sem(seeds))
     assert found is not None
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.notes == ()
 
 
-@pytest.mark.parametrize("seeds", [1, 4])
+@pytest.mark.parametrize("seeds", [3, 4])
 def test_groups_alone_give_the_paired_t_test_of_scipy(seeds):
     a, b = (made(np.tile(values, (seeds, 1)), 4) for values in (GROUPS, OTHER))
     found = difference(a, b, DESIGN)
@@ -103,8 +107,14 @@ def test_an_estimate_is_made_of_mean_quantile_and_error(seed, level):
     assert found is not None
     assert found.value == pytest.approx(ratios.values().mean())
     reach = stats.t.ppf((1 + level) / 2, expected.degrees) * expected.error
-    assert found.low == pytest.approx(max(found.value - reach, 0))
-    assert found.high == pytest.approx(min(found.value + reach, 100))
+    free = estimate(ratios, design, FREE)
+    assert free is not None
+    assert (free.low, free.high) == pytest.approx((found.value - reach, found.value + reach))
+    # On the logit scale, as far to either side.
+    share = found.value / 100
+    steps = reach / (100 * share * (1 - share))
+    logits = [math.log(end / (100 - end)) for end in (found.low, found.value, found.high)]
+    assert np.diff(logits) == pytest.approx([steps, steps])
     assert found.low <= found.value <= found.high
     assert found.error == pytest.approx(float(expected.error))
     assert found.degrees == pytest.approx(float(expected.degrees))
@@ -129,7 +139,7 @@ def test_one_seed_has_no_sd_and_says_so():
 
 
 def test_one_group_has_an_interval_of_its_seeds_and_says_so():
-    found = estimate(made([[50.0], [51], [52]]), DESIGN)
+    found = estimate(made([[50.0], [51], [52]]), DESIGN, FREE)
     assert found is not None
     assert found.high == pytest.approx(stats.t.interval(0.95, 2, 51, 1 / 3**0.5)[1])
     assert found.notes == (GROUPS_UNKNOWN,)
@@ -172,7 +182,10 @@ def test_intervals_stay_where_the_metric_can_be():
     low, high = (estimate(made([[x, x + 20]]), DESIGN) for x in (2.0, 78.0))
     assert low is not None
     assert high is not None
-    assert (low.low, high.high) == (0, 100)
+    for found in (low, high):
+        assert found.low is not None
+        assert found.high is not None
+        assert 0 <= found.low < found.value < found.high <= 100
     free = estimate(made([[2.0, 22.0]]), DESIGN, bounds=(-math.inf, math.inf))
     assert free is not None
     assert (free.low, free.high) == pytest.approx(stats.t.interval(0.95, 1, 12, 10))
@@ -219,7 +232,7 @@ def test_a_group_that_decides_a_class_is_noted():
     for images, notes in (([90, 5, 3, 2], (DOMINATED,)), ([89, 6, 3, 2], ())):
         found = estimate(made(values, images), DESIGN)
         assert found is not None
-        assert found.notes == notes
+        assert found.notes == (FEW, *notes)
     # In one class of two, and where a class is nowhere.
     classes = np.stack([values] * 3, axis=-1)
     images = np.array([[90, 1, 0], [10, 1, 0], [0, 1, 0], [0, 1, 0]])
@@ -228,7 +241,55 @@ def test_a_group_that_decides_a_class_is_noted():
     assert DOMINATED in pair.notes
     found = estimate(made(classes, np.minimum(images, 1)), DESIGN)
     assert found is not None
-    assert found.notes == ()
+    assert found.notes == (FEW,)
+
+
+def test_two_seeds_or_two_groups_are_noted():
+    for seeds, groups, noted in ((5, 4, False), (3, 2, True), (2, 4, True), (1, 2, False)):
+        one, other = (noisy(k, seeds=seeds, groups=groups) for k in (0, 1))
+        for found in (estimate(one, DESIGN), difference(one, other, DESIGN)):
+            assert found is not None
+            assert (FEW in found.notes) is noted
+
+
+def test_with_one_seed_nothing_is_tested():
+    one, other = (noisy(k, seeds=1) for k in (0, 1))
+    found = difference(one, other, DESIGN)
+    assert found is not None
+    assert found.low is not None
+    assert (found.p, found.detectable, found.detectable_among(3, DESIGN)) == (None, None, None)
+    assert (found.seed_error, found.tail) == (None, None)
+    mean = estimate(one, DESIGN)
+    assert mean is not None
+    assert mean.low is not None
+    assert mean.seed_error is None
+
+
+def test_among_more_tests_a_difference_must_be_larger():
+    found = difference(noisy(0), noisy(1), DESIGN)
+    assert found is not None
+    sizes = [found.detectable_among(tests, DESIGN) for tests in (1, 10, 100)]
+    assert sizes == sorted(sizes)
+    # What is found of so many tests is what a single one at their share of alpha finds.
+    assert found.tail is not None
+    single = difference(noisy(0), noisy(1), Design(level=1 - 0.05 / 10))
+    assert single is not None
+    assert single.error == found.error
+    far = difference(noisy(0, sd=(90.0, 9.0, 9.0)), noisy(1, sd=(90.0, 9.0, 9.0)), DESIGN)
+    assert far is not None
+    assert far.detectable_among(1000, DESIGN) is None
+
+
+def test_scores_near_a_bound_reach_further_away_from_it():
+    found = estimate(made([[97.0, 99.0, 98.5, 99.5]] * 3), DESIGN)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high < 100
+    assert found.value - found.low > found.high - found.value
+    certain = estimate(made(np.full((3, 4), 100.0)), DESIGN)
+    assert certain is not None
+    assert (certain.low, certain.high) == (100, 100)
 
 
 def test_no_variation_is_noted_and_tests_are_certain():
@@ -246,7 +307,7 @@ def test_no_variation_is_noted_and_tests_are_certain():
     assert one.notes == (SEEDS_UNKNOWN, NO_SPREAD)
     two = estimate(made([[80.0], [80.0]]), DESIGN)
     assert two is not None
-    assert two.notes == (GROUPS_UNKNOWN, NO_SPREAD)
+    assert two.notes == (FEW, GROUPS_UNKNOWN, NO_SPREAD)
 
 
 def test_what_rounding_makes_is_no_difference():

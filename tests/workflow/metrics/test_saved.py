@@ -146,14 +146,16 @@ def test_another_version_is_refused(tmp_path, metadata, found):
 def test_a_damaged_file_is_refused(tmp_path, content):
     path = tmp_path / "counts.parquet"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"counts\.parquet: cannot be read \(.+\); delete it, and"):
+    with pytest.raises(
+        DataError, match=r"counts\.parquet: damaged \(cannot be read: .+\)\. Delete it: your"
+    ):
         read_counts(path)
 
 
 def test_a_cut_file_is_refused(saved):
     path = saved(segmented())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"counts\.parquet: cannot be read"):
+    with pytest.raises(DataError, match=r"counts\.parquet: damaged \(its content is not"):
         read_counts(path)
 
 

@@ -231,3 +231,21 @@ def test_auc_of_extreme_logits():
 def test_auc_needs_both_kinds_of_image():
     found = auc(labels([[1, 1, 1], [2, 2, 2]], [[0, 1, 0], [0, 1, 1]]), settings())
     assert found.tolist() == [pytest.approx(NAN, nan_ok=True)] * 2 + [1]
+
+
+@pytest.mark.parametrize("decision", ["softmax", "argmax"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_equal_shares_are_ties_whatever_arithmetic_makes_of_them(decision, kind):
+    """Logits that are shifted as a whole have the same shares, so no image comes before another."""
+    shifts = np.linspace(-9, 9, 40)[:, None].astype(kind)
+    logits = (np.array([[1.1, 0.3, -2.7]], dtype=kind) + shifts).astype(np.float64)
+    targets = np.arange(40)[:, None] % 2 == [[1, 0, 1]]
+    found = auc(labels(logits, targets), settings(decision=decision))
+    assert found.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_shares_close_to_one_keep_their_order():
+    """Where 1 - share is less than a float can tell from 1, its log odds still differ."""
+    logits = np.array([[40.0, 0.0], [50.0, 0.0], [60.0, 0.0], [70.0, 0.0]])
+    targets = np.array([[0, 1], [0, 1], [1, 0], [1, 0]], dtype=bool)
+    assert auc(labels(logits, targets), settings(decision="softmax")).tolist() == [1, 1]

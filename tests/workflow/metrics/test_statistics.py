@@ -10,13 +10,13 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.workflow.metrics.ratio_cases import made, noisy, spaced
 from workflow.base.errors import DataError
-from workflow.metrics.intervals import Design, MeanEstimate, difference, differences
+from workflow.metrics.intervals import Design, difference, differences
 from workflow.metrics.ratios import Ratios
 from workflow.metrics.statistics import (
     holm,
+    permutation_p,
     rank,
     rank_together,
-    verdict,
 )
 
 DESIGN = Design()
@@ -170,7 +170,7 @@ def test_methods_without_common_seeds_are_not_compared():
     column["m1"] = Ratios(late.numerator, late.denominator, (5, 6, 7, 8, 9), late.groups)
     ranking = rank(column, DESIGN)
     standing = ranking.standings["m0"]
-    assert (standing.behind, standing.p, standing.with_best) == (None, None, True)
+    assert (standing.behind, standing.p, standing.with_best) == (None, None, False)
     assert (standing.first, standing.last) == (1, 2)
 
 
@@ -197,7 +197,7 @@ def test_common_seeds_decide_who_is_better():
 
 def test_differences_of_less_than_a_point_have_a_direction():
     groups = np.array([0.0, 0.01, 0.02, 0.03])
-    column = {"a": made([80 + groups]), "b": made([80.4 + 1.1 * groups])}
+    column = {"a": made([80 + groups] * 2), "b": made([80.4 + 1.1 * groups] * 2)}
     assert rank(column, DESIGN).told_apart == {("b", "a")}
     assert rank(column, DESIGN, higher_is_better=False).told_apart == {("a", "b")}
 
@@ -239,56 +239,57 @@ def test_a_column_on_two_test_sets_is_refused():
         rank({"a": made([[1.0, 2.0]]), "b": made([[1.0]])}, DESIGN)
 
 
-def between(low, high):
-    return MeanEstimate((low + high) / 2, 1.0, 5, low, high, 1.0, 3.0, ())
+def test_the_permutation_test_counts_all_orders():
+    """Against counting them one by one, with and without ties in the printed numbers."""
+    draw = np.random.default_rng(0)
+    first, second = np.triu_indices(6, 1)
+
+    def agreed(x, y):
+        return abs(int((np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])).sum()))
+
+    for kinds in (6, 4, 3, 2):
+        ours = draw.permutation(6).astype(float)
+        printed = draw.permutation([k % kinds for k in range(6)]).astype(float)
+        orders = [agreed(ours, np.array(one)) for one in itertools.permutations(printed)]
+        expected = np.mean(np.array(orders) >= agreed(ours, printed))
+        named = ({str(k): value for k, value in enumerate(of)} for of in (ours, printed))
+        assert permutation_p(*named) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (79.8, 80.2, "reproduced"),
-        (79.06, 80.94, "reproduced"),
-        (80.1, 80.9, "reproduced"),  # within the margin, though it leaves 80.0 out
-        (79.04, 80.9, "within noise"),
-        (79.1, 80.96, "within noise"),
-        (70.0, 90.0, "within noise"),
-        (80.049, 85.0, "within noise"),  # 80.049 rounds to 80.0
-        (80.051, 85.0, "differs"),
-        (75.0, 79.951, "within noise"),
-        (75.0, 79.949, "differs"),
-        (90.0, 95.0, "differs"),
-        (60.0, 65.0, "differs"),
-    ],
-)
-def test_verdicts(low, high, expected):
-    assert verdict(between(low, high), 80.0, DESIGN) == expected
+@pytest.mark.parametrize(("methods", "p"), [(2, 1), (3, 1 / 3), (4, 1 / 12), (5, 1 / 60)])
+def test_fewer_than_five_methods_are_no_ranking(methods, p):
+    order = {str(k): float(k) for k in range(methods)}
+    assert permutation_p(order, order | {"only printed": 3.0}) == pytest.approx(p)
+    assert permutation_p(order, {name: -value for name, value in order.items()}) == (
+        pytest.approx(p)
+    )
 
 
-def test_the_edge_of_the_margin_is_within_it():
-    exact = Design(margin=0.5)
-    assert verdict(between(79.25, 80.5), 80.0, Design(margin=1.25), decimals=0) == "reproduced"
-    assert verdict(between(79.0, 80.0), 80.0, exact, decimals=0) == "within noise"
-    assert verdict(between(80.5, 90.0), 80.0, exact, decimals=0) == "within noise"
-    assert verdict(between(70.0, 79.5), 80.0, exact, decimals=0) == "within noise"
-    assert verdict(between(80.0, 80.0), 80.0, exact, decimals=0) == "reproduced"
+def test_equal_means_err_on_the_side_of_doubt():
+    printed = {str(k): float(k) for k in range(6)}
+    tied = printed | {"1": 0.0}
+    assert permutation_p(tied, printed) == pytest.approx(2 / 720)  # one pair short of all
+    tied |= {"2": 0.0}
+    assert 2 / 720 < permutation_p(tied, printed) < 0.05
 
 
-def test_verdicts_use_the_margin_and_the_decimals():
-    result = between(79.0, 81.0)
-    assert verdict(result, 80.0, Design(margin=1.05)) == "reproduced"
-    assert verdict(result, 80.0, Design(margin=1.04)) == "within noise"
-    assert verdict(between(80.06, 85), 80.0, DESIGN, decimals=0) == "within noise"
-    assert verdict(between(80.006, 85), 80.0, DESIGN, decimals=2) == "differs"
+def test_with_one_seed_nothing_is_tested():
+    ranking = rank(spaced(90, 60, 30, seeds=1), DESIGN)
+    assert not ranking.tested
+    assert not ranking.told_apart
+    assert (ranking.family, ranking.first_step) == (0, None)
+    stands = ranking.standings
+    assert [one.place for one in stands.values()] == [1, 2, 3]
+    assert [one.with_best for one in stands.values()] == [True, False, False]
+    assert all(one.p is None and (one.first, one.last) == (1, 3) for one in stands.values())
 
 
-def test_a_difference_has_a_verdict_too():
-    found = difference(*spaced(81, 60).values(), DESIGN)
-    assert found is not None
-    assert verdict(found, round(found.value, 1), Design(margin=50)) == "reproduced"
-    assert verdict(found, -20.0, DESIGN) == "differs"
-
-
-def test_without_an_interval_nothing_is_testable():
-    assert verdict(None, 80.0, DESIGN) == "not testable"
-    empty = MeanEstimate(80.0, None, 1, None, None, None, None, ())
-    assert verdict(empty, 80.0, DESIGN) == "not testable"
+def test_the_first_step_is_that_of_the_whole_family():
+    columns = {key: spaced(*levels) for key, levels in {"a": (80, 75, 70), "b": (60, 59)}.items()}
+    found = rank_together(columns, DESIGN)
+    assert {one.family for one in found.values()} == {4}
+    pairs = differences(columns["a"], DESIGN).values()
+    sizes = [pair.detectable_among(4, DESIGN) for pair in pairs if pair]
+    assert found["a"].first_step == pytest.approx(np.median(sizes))
+    assert all(size > pair.detectable for size, pair in zip(sizes, pairs, strict=True))
+    assert rank_together({"b": columns["b"]}, DESIGN)["b"].first_step < found["b"].first_step

@@ -8,7 +8,8 @@ from torch import nn
 from workflow.base.errors import DataError
 from workflow.config.load import load_config
 from workflow.networks.build import build_network
-from workflow.networks.pretrained import match, read_weights, start_from
+from workflow.networks.pretrained import match, start_from
+from workflow.networks.weights_file import read_weights
 
 
 def encoder(width=4):

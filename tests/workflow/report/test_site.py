@@ -347,4 +347,5 @@ def test_a_report_is_replaced_whole_or_kept(tmp_path, monkeypatch):
     build_report(config, results_of(config))
     assert not (folder / "stale.html").exists()
     assert (folder / "index.html").read_text() == before
-    assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []
+    hidden = [p.name for p in folder.parent.iterdir() if p.name.startswith(".")]
+    assert hidden == [".report.sha256"]

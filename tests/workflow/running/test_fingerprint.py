@@ -89,6 +89,7 @@ def test_a_common_key_leaves_the_runs_that_have_their_own_value():
         ("training.save_seconds", 5),
         ("training.images_on", "host"),
         ("training.profile", True),
+        ("training.log", ["csv", "tensorboard"]),
         ("report.masks", "all"),
         ("methods.unetpp.training", {"threads": 2}),
         ("seeds", [7]),

@@ -61,6 +61,7 @@ def test_the_best_comes_first_and_says_what_it_is_set_against(table):
     assert heads == (
         "Place", "This run", "95 % interval", "Seeds", "Difference to best other", "95 % interval",
         "p (Holm)", "Smallest detectable difference (80 % power)", "Paper", "Verdict",
+        "Equal within",
     )  # fmt: skip
     first, second, last = (dict(zip(heads, ji.lines[i].texts, strict=True)) for i in (0, 1, -1))
     cells = {row.title: row.cells[0] for row in table.rows}
@@ -78,6 +79,9 @@ def test_the_best_comes_first_and_says_what_it_is_set_against(table):
     assert first["p (Holm)"] == second["p (Holm)"]
     assert last["Place"] == "6"
     assert (last["p (Holm)"], last["Paper"], last["Verdict"]) == ("< 0.001", "69.1", "differs")
+    lowest = cells[order[-1]]
+    assert last["Equal within"] == f"±{lowest.supports:.1f}"
+    assert lowest.supports > 2
 
 
 def test_a_block_in_which_nothing_is_told_apart_says_so():
@@ -136,7 +140,7 @@ def test_the_second_mark_is_in_every_format_and_explained(table):
 def test_markdown_and_html_hold_every_line(table):
     markdown, html, latex = to_markdown(table), to_html(table), to_latex(table)
     assert html.count("<table") == 2
-    assert '<th scope="rowgroup" colspan="11">Cirrus, JI, 4 groups</th>' in html
+    assert '<th scope="rowgroup" colspan="12">Cirrus, JI, 4 groups</th>' in html
     for block in standings.blocks(table):
         for line in block.lines:
             assert f"| {line.title} | " in markdown

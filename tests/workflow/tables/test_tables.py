@@ -20,6 +20,7 @@ from tests.workflow.report.reporting_tree import (
 from workflow.base.errors import ConfigError
 from workflow.config.cells import table_runs
 from workflow.config.notices import DEMO, SELECTED_ON_TEST
+from workflow.metrics.against import CANNOT_TELL
 from workflow.metrics.statistics import rank, rank_together
 from workflow.results.printed import printed_results
 from workflow.results.result_cells import ResultCell
@@ -173,7 +174,7 @@ def test_a_cell_carries_its_interval_groups_and_verdict():
     assert near.estimate.low < near.mean < near.estimate.high
     assert near.estimate.value == pytest.approx(near.mean)
     assert near.estimate.sd == pytest.approx(near.sd)
-    assert (near.groups, near.printed, near.verdict) == (4, "69.1", "within noise")
+    assert (near.groups, near.printed, near.verdict) == (4, "69.1", CANNOT_TELL)
     assert (far.printed, far.verdict) == ("73.9", "differs")
 
 

@@ -1,7 +1,9 @@
 """The compiled network: the same bits every time, close to the network itself, paid for once."""
 
+import os
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from workflow.config.load import load_config
 from workflow.config.training import overlaid
 from workflow.networks.device import autocast, computing
 from workflow.training import compiling
-from workflow.training.compiling import compiled, missing, options
+from workflow.training.compiling import compiled, keep_compiled, missing, options
 
 CPU = torch.device("cpu")
 
@@ -127,6 +129,49 @@ def test_without_a_compiler_on_is_refused_and_auto_says_so(monkeypatch, capsys):
     assert capsys.readouterr().err.count("\n") == 1
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert missing(torch.device("cuda")) == "Triton is not installed"
+
+
+def test_what_is_compiled_for_a_gpu_is_kept_by_its_kind_unless_the_user_says_where(
+    monkeypatch, tmp_path
+):
+    kept = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    for name in kept:
+        monkeypatch.delenv(name, raising=False)
+    keep_compiled(tmp_path, CPU)
+    assert not any(name in os.environ for name in kept)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200/141 GB")
+    monkeypatch.setenv("TRITON_CACHE_DIR", "elsewhere")
+    keep_compiled(tmp_path, torch.device("cuda"))
+    found = Path(os.environ.pop("TORCHINDUCTOR_CACHE_DIR"))
+    assert found.parent == tmp_path / "compiled" / f"NVIDIA-H200-141-GB-torch-{torch.__version__}"
+    assert os.environ["TRITON_CACHE_DIR"] == "elsewhere"
+
+
+def test_a_backward_pass_that_does_not_compile_is_met_in_the_forward_pass(monkeypatch, capsys):
+    import torch._inductor.compile_fx as inductor
+
+    compile_graph = inductor.fx_codegen_and_compile
+
+    def fails_backward(*graph, **facts):
+        if facts.get("is_backward"):
+            raise RuntimeError("no such kernel")
+        return compile_graph(*graph, **facts)
+
+    def gradient(forward, model):
+        torch.manual_seed(0)
+        prediction = forward(torch.ones(7, 3, 9, 9))  # a shape that no other test compiles
+        prediction.segmentation.sum().backward()
+        return model.body[0].weight.grad
+
+    monkeypatch.setattr(inductor, "fx_codegen_and_compile", fails_backward)
+    monkeypatch.setattr(compiling, "missing", lambda device: None)
+    monkeypatch.setattr(compiling, "options", lambda training, device: options(training, CPU))
+    model, plain = network(), network()
+    forward = compiled(model, protocol(compile="auto"), torch.device("cuda"))
+    assert torch.equal(gradient(forward, model), gradient(plain, plain))
+    said = capsys.readouterr().err
+    assert "the network is not compiled, as that failed" in said
+    assert "no such kernel" in said
 
 
 def test_auto_goes_on_uncompiled_where_the_compiler_fails(monkeypatch, capsys):

@@ -22,6 +22,8 @@ from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.config.sources import PublicSource
 from workflow.data.decoding import decode, decode_reduced, size_of
+from workflow.data.reading import keys
+from workflow.data.reading.leftovers import reasons, refuse_pictures, split_hidden, unused
 from workflow.data.sources.source import RawImage, Row
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
@@ -34,6 +36,7 @@ ABOUT = PublicSource(
     parts={"train": 2000, "val": 150, "test": 600},
     lesion_everywhere=True,
     downloaded=True,
+    licence="CC0 1.0; cite Codella et al., arXiv:1710.05006",
     disk="tens of GB",
     phantoms="workflow.data.phantom.skin:write_isic2017",
     phantom_sizes={
@@ -47,6 +50,10 @@ ABOUT = PublicSource(
 DIAGNOSES = ABOUT.labels
 # The threshold of the challenge's own scorer, which is 128 of {0, 255}.
 MASK_THRESHOLD = 128
+# Formats of the images and of the masks.
+PHOTOGRAPH, MASK = ("JPEG",), ("PNG",)
+# How names end, in capitals or not.
+IMAGE_ENDING, MASK_ENDING = ".jpg", "_segmentation.png"
 
 
 class _Files(NamedTuple):
@@ -85,11 +92,18 @@ class Isic2017:
             raise DataError(f"labels: {wrong[0]!r} is not a diagnosis; allowed: {[*DIAGNOSES]}")
         self._labels = dataset.labels
         self._files: dict[str, _Files] = {}
+        self.ignored: Sequence[str] = ()
         self.tables: Sequence[Path] = tuple(
             table
             for part, title in PARTS.items()
             if (table := self._add(roots, part, f"ISIC-2017_{title}")) is not None
         )
+        if twice := keys.look_alike(self._files):
+            raise DataError(
+                f"{self._files[twice[0]].image}: {self._files[twice[1]].image} has another spelling"
+                f" of its id ({keys.side_by_side(twice)}); rename or remove one of them"
+            )
+        self.ignored = [*self.ignored, *_leftovers(roots, self._files)]
         if not self._files:
             raise DataError(
                 f"{roots[0]}: found none of ISIC-2017_{{Training,Validation,Test_v2}}_Data (folder "
@@ -102,7 +116,7 @@ class Isic2017:
     def rows(self, group: str) -> list[Row]:
         """The one image of a group; see `Source.rows`."""
         files = self._files[group]
-        width, height = size_of(files.image)
+        width, height = size_of(files.image, PHOTOGRAPH)
         return [
             {
                 "id": group,
@@ -119,11 +133,17 @@ class Isic2017:
     def read(self, group: str, size: int) -> Iterator[RawImage]:
         """The one image of a group, decoded no larger than `size` asks for, and its mask."""
         files = self._files[group]
-        width, height = size_of(files.image)
-        pixels, extent = decode_reduced(files.image, size)
+        width, height = size_of(files.image, PHOTOGRAPH)
+        pixels, extent = decode_reduced(files.image, size, PHOTOGRAPH)
         mask = None
         if files.mask is not None:
-            mask = (decode(files.mask, "L") >= MASK_THRESHOLD).astype(np.uint8)
+            greys = decode(files.mask, "L", MASK)
+            if 0 < greys.max() < MASK_THRESHOLD:
+                raise DataError(
+                    f"{files.mask}: found values up to {greys.max()}, which all count as "
+                    "background; expected 0 and 255. Store a lesion as 255"
+                )
+            mask = (greys >= MASK_THRESHOLD).astype(np.uint8)
             if mask.shape != (height, width):
                 raise DataError(
                     f"{files.mask}: mask is {mask.shape}, image is {(height, width)} (height, "
@@ -133,10 +153,10 @@ class Isic2017:
 
     def _add(self, roots: list[Path], part: str, prefix: str) -> Path | None:
         """Take in one part if it is there; returns its table of diagnoses."""
-        images = _folder(roots, f"{prefix}_Data", ".jpg")
+        images = _folder(roots, f"{prefix}_Data", IMAGE_ENDING)
         if not images:
             return None  # a copy may lack a part; the split says which images it wants
-        masks = _folder(roots, f"{prefix}_Part1_GroundTruth", "_segmentation.png")
+        masks = _folder(roots, f"{prefix}_Part1_GroundTruth", MASK_ENDING)
         table = _table(roots, f"{prefix}_Part3_GroundTruth.csv")
         diagnoses = _diagnoses(table)
         for image, path in images.items():
@@ -147,9 +167,14 @@ class Isic2017:
                 )
             if image not in diagnoses:
                 raise DataError(
-                    f"{table}: no row for {image}, whose image is there; fetch the file again"
+                    f"{table}: no row for {image}, whose image is there"
+                    f"{keys.nearest(image, diagnoses)}; fetch the file again"
                 )
             self._files[image] = _Files(part, path, masks.get(image), diagnoses[image])
+        alone = [image for image in diagnoses if image not in images]
+        if alone:
+            line = f"{table}: ignored {len(alone)} rows without an image, such as {alone[0]}"
+            self.ignored = [*self.ignored, line]
         return table
 
 
@@ -164,11 +189,71 @@ def _folder(roots: list[Path], name: str, ending: str) -> dict[str, Path]:
                 # "._" begins the shadows that archives packed on a Mac hold.
                 found = sorted(
                     f for f in folder.iterdir()
-                    if f.name.endswith(ending) and not f.name.startswith(".")
+                    if f.name.lower().endswith(ending) and not f.name.startswith(".")
                 )  # fmt: skip
                 if found:
-                    return {file.name.removesuffix(ending): file for file in found}
+                    return _by_id(found, ending)
     return {}
+
+
+def _by_id(files: list[Path], ending: str) -> dict[str, Path]:
+    """Image id -> file, of files whose names have an ending."""
+    found: dict[str, Path] = {}
+    for file in files:
+        image = file.name[: -len(ending)]
+        if image in found:
+            raise DataError(f"{file}: {found[image].name} is of the same image; remove one of them")
+        found[image] = file
+    return found
+
+
+def _leftovers(roots: list[Path], files: dict[str, _Files]) -> list[str]:
+    """Lines that name what lies in the folders of the parts and is not used, with the reason.
+
+    Raises:
+        DataError: a picture lies there that has no place in the layout.
+    """
+    used = {path for entry in files.values() for path in (entry.image, entry.mask) if path}
+    lines = []
+    for folder, ending in (
+        (root / f"ISIC-2017_{title}_{kind}", ending)
+        for root in roots
+        for title in PARTS.values()
+        for kind, ending in (("Data", IMAGE_ENDING), ("Part1_GroundTruth", MASK_ENDING))
+    ):
+        left = unused(folder, used) if folder.is_dir() else []
+        left, hidden = split_hidden(folder, left)
+        lines += hidden
+        if left and not any(folder in path.parents for path in used):
+            lines += reasons(folder, left, "another folder of this name is read")
+            continue
+        lines += _of_one_folder(folder, ending, left, files)
+    return lines
+
+
+def _of_one_folder(
+    folder: Path, ending: str, left: list[Path], files: dict[str, _Files]
+) -> list[str]:
+    """As `_leftovers`, of one folder."""
+    superpixels = [f for f in left if f.name.lower().endswith("_superpixels.png")]
+    alone = {
+        f.name[: -len(ending)]: f
+        for f in left
+        if ending == MASK_ENDING
+        and f.name.lower().endswith(ending)
+        and f.parent.name == folder.name
+    }
+    bare = [image for image, entry in files.items() if entry.mask is None]
+    for image, file in alone.items():
+        if near := keys.nearest(image, bare):
+            raise DataError(f"{file}: no image has this mask{near}; rename one of them")
+    left = [f for f in left if f not in {*superpixels, *alone.values()}]
+    refuse_pictures(f"data.isic2017_dir ({folder.name})", folder, left, f"names with {ending}")
+    return [
+        *reasons(folder, superpixels, "superpixels are no masks"),
+        *reasons(folder, [*alone.values()], "there is no image of this name"),
+        *reasons(folder, left, "no picture"),
+    ]
 
 
 def _table(roots: list[Path], name: str) -> Path:
@@ -188,7 +273,10 @@ def _diagnoses(path: Path) -> dict[str, dict[str, int]]:
         raise DataError(f"{path}: not a CSV table; fetch the file again") from error
     missing = {"image_id", "melanoma", "seborrheic_keratosis"} - set(table.columns)
     if missing:
-        raise DataError(f"{path}: column {sorted(missing)[0]} is missing; fetch the file again")
+        names = keys.listed(map(str, table.columns))
+        raise DataError(
+            f"{path}: column {sorted(missing)[0]} is missing; fetch the file again (found {names})"
+        )
     twice = table["image_id"][table["image_id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: {twice.iloc[0]} has two rows; fetch the file again")

@@ -5,23 +5,21 @@ around it. Voxels run x, y, z with z the B-scan; reference: 0 background, 1 IRF,
 (docs/data.md has the geometry per vendor).
 """
 
-import math
 import os
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 
 from workflow.base.errors import DataError
 from workflow.config import paths
 from workflow.config.datasets import Dataset
 from workflow.config.model import Config
 from workflow.config.sources import PublicSource
+from workflow.data.sources.intensities import range_of, stretch
+from workflow.data.sources.metaimage import MetaImage
 from workflow.data.sources.source import RawImage, Row
 from workflow.running.raw_files import IGNORED
 
@@ -44,7 +42,7 @@ ABOUT = PublicSource(
     phantom_slices={"Cirrus": 128, "Spectralis": 49, "Topcon": 128},  # as most real ones have them
 )
 FLUIDS = {name: value for value, name in enumerate(ABOUT.lesions, start=1)}
-ELEMENT_TYPES = {sitk.sitkUInt8: np.dtype(np.uint8), sitk.sitkUInt16: np.dtype(np.uint16)}
+ADVICE = "unpack the volume again"
 # Of every B-scan in the set; the record has no width of its own.
 WIDTH = 512
 RECORD_COLUMNS = ("id", "vendor", "slices", "background", *FLUIDS)
@@ -87,7 +85,10 @@ class Retouch:
         scans, reference = self._pair(group)
         # [slices, 4]: voxels of each label per slice, one slice at a time to spare memory.
         counts = np.array(
-            [np.bincount(labels.ravel(), minlength=len(FLUIDS) + 1) for labels in reference.load()]
+            [
+                np.bincount(labels.ravel(), minlength=len(FLUIDS) + 1)
+                for labels in _load_reference(reference)
+            ]
         )
         if self._record is not None:
             self._compare(group, self._record, reference.shape, counts.sum(axis=0))
@@ -123,8 +124,8 @@ class Retouch:
             DataError: a file is missing or damaged.
         """
         header, reference = self._pair(group)
-        labels, scans = reference.load(), header.load()
-        low, high = self._range(scans)
+        labels, scans = _load_reference(reference), header.load()
+        low, high = range_of(scans, self._dataset.intensity)
         slices, height, width = reference.shape
         for index in range(0, slices, self._dataset.slice_step):
             mask = np.zeros((height, width), np.uint8)
@@ -135,9 +136,9 @@ class Retouch:
                 pixels = stretch(pixels, low, high)
             yield RawImage(_slice_id(group, index), pixels, mask, (height, width))
 
-    def _pair(self, group: str) -> tuple["_Volume", "_Volume"]:
+    def _pair(self, group: str) -> tuple[MetaImage, MetaImage]:
         folder = self._folders[group]
-        scans, reference = _Volume.open(folder / "oct.mhd"), _Volume.open(folder / "reference.mhd")
+        scans, reference = (_open_volume(folder / f"{kind}.mhd") for kind in ("oct", "reference"))
         # Spacing is not compared: nothing here uses it, and no record says that the two agree.
         if scans.shape != reference.shape:
             raise DataError(
@@ -145,14 +146,6 @@ class Retouch:
                 f"{reference.shape}; they must agree. Unpack the volume again"
             )
         return scans, reference
-
-    def _range(self, scans: np.ndarray) -> tuple[float, float]:
-        """The intensities that become 0 and 255."""
-        if self._dataset.intensity == "type":
-            return 0, np.iinfo(scans.dtype).max
-        if self._dataset.intensity == "volume":
-            return int(scans.min()), int(scans.max())
-        return self._dataset.intensity
 
     def _compare(
         self, group: str, record: "_Record", shape: tuple[int, int, int], counts: np.ndarray
@@ -187,139 +180,29 @@ class Retouch:
             )
 
 
-def stretch(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Bring intensities from `low`..`high` to 0..255, clipped; where the two are equal, to 0.
-
-    Args:
-        pixels: uint8 or uint16 `[H, W]`.
-        low, high: the bounds in the unit of `pixels`.
-
-    Returns:
-        float32 of the same shape.
-    """
-    if low == high:
-        return np.zeros(pixels.shape, np.float32)
-    # In float64, so that only the last step rounds, and `high` gives 255 and not a little more.
-    share = (np.clip(pixels.astype(np.float64), low, high) - low) / (high - low)
-    return (share * 255).astype(np.float32)
-
-
-class _Volume(NamedTuple):
-    """One MetaImage whose header has been read and found to promise what its file holds."""
-
-    header: Path
-    voxels: Path
-    dtype: np.dtype
-    shape: tuple[int, int, int]
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The voxel file and the header, or the header alone where it holds the voxels."""
-        return (self.header,) if self.voxels == self.header else (self.voxels, self.header)
-
-    @classmethod
-    def open(cls, header: Path) -> "_Volume":
-        """Read a header and check it, the voxels being left where they are."""
-        if not header.is_file():
-            raise DataError(
-                f"{header}: missing; a volume has oct.mhd and reference.mhd, each with its .raw "
-                "file. Unpack the volume again"
-            )
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(header))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError as error:
-            raise DataError(
-                f"{header}: not the header of a MetaImage volume; unpack the volume again"
-            ) from error
-        size, spacing = reader.GetSize(), reader.GetSpacing()
-        # SimpleITK takes a negative size for one near 2^32.
-        if len(size) != 3 or not all(0 < n < 2**31 for n in size):
-            raise DataError(
-                f"{header}: found size {size}; expected columns, rows and slices. Unpack the "
-                "volume again"
-            )
-        if not all(step > 0 and math.isfinite(step) for step in spacing):
-            raise DataError(
-                f"{header}: found ElementSpacing {spacing}; expected three positive lengths in mm. "
-                "Unpack the volume again"
-            )
-        dtype = ELEMENT_TYPES.get(reader.GetPixelID())
-        if dtype is None:
-            kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-            raise DataError(
-                f"{header}: found voxels of type {kind}; expected 8-bit or 16-bit unsigned "
-                "integer. Unpack the volume again"
-            )
-        voxels, found = _voxels(header)
-        expected = math.prod(size) * dtype.itemsize
-        if found != expected:
-            raise DataError(
-                f"{voxels}: found {found} bytes of voxels; {header.name} promises {expected} "
-                f"({' × '.join(map(str, size))} of {dtype}). The file is damaged or belongs to "
-                "another volume; unpack the volume again"
-            )
-        return cls(header, voxels, dtype, (size[2], size[1], size[0]))
-
-    def load(self) -> np.ndarray:
-        """The voxels `[slices, height, width]`; of a reference, with the labels checked."""
-        try:
-            voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(self.header)))
-        except RuntimeError as error:
-            raise DataError(
-                f"{self.header}: its voxels cannot be read; unpack the volume again"
-            ) from error
-        if self.header.stem == "reference" and voxels.max() > max(FLUIDS.values()):
-            wrong = voxels > max(FLUIDS.values())
-            values = np.unique(voxels[wrong])
-            raise DataError(
-                f"{self.voxels}: found label {', '.join(map(str, values[:5]))}"
-                f"{', ...' if len(values) > 5 else ''} in {np.count_nonzero(wrong)} voxels, first "
-                f"in B-scan {int(np.argmax(wrong.any(axis=(1, 2)))):03d}; allowed: 0 background, "
-                "1 IRF, 2 SRF, 3 PED. Unpack the volume again"
-            )
-        return voxels
-
-
-def _voxels(header: Path) -> tuple[Path, int]:
-    """The file with a header's voxels, and how many bytes of them it holds, uncompressed.
-
-    SimpleITK returns noise for compressed voxels that are damaged, so they are counted here.
-    """
-    keys: dict[str, str] = {}
-    with header.open("rb") as stream:
-        # The voxels of a LOCAL header follow this key, which is always its last.
-        while "ElementDataFile" not in keys and (line := stream.readline(4096)):
-            key, _, value = line.decode("latin-1").partition("=")
-            keys[key.strip()] = value.strip()
-        start = stream.tell()
-    name = keys.get("ElementDataFile", "")
-    if not name or name.startswith("LIST") or "%" in name or Path(name).name != name:
+def _open_volume(header: Path) -> MetaImage:
+    """Read a header and check it, the voxels being left where they are."""
+    if not header.is_file():
         raise DataError(
-            f"{header}: found ElementDataFile {name!r}; expected the name of one file beside it, or"
-            " LOCAL. Unpack the volume again"
+            f"{header}: missing; a volume has oct.mhd and reference.mhd, each with its .raw "
+            "file. Unpack the volume again"
         )
-    local = name.upper() == "LOCAL"
-    path = header if local else header.parent / name
-    if not path.is_file():
+    return MetaImage.open(header, "8-bit or 16-bit unsigned integer", ("u1", "u2"), ADVICE)
+
+
+def _load_reference(volume: MetaImage) -> np.ndarray:
+    """The labels `[slices, height, width]` of a reference, checked."""
+    voxels = volume.load()
+    if voxels.max() > max(FLUIDS.values()):
+        wrong = voxels > max(FLUIDS.values())
+        values = np.unique(voxels[wrong])
         raise DataError(
-            f"{path}: missing, but {header.name} names it as its voxels; unpack the volume again"
+            f"{volume.voxels}: found label {', '.join(map(str, values[:5]))}"
+            f"{', ...' if len(values) > 5 else ''} in {np.count_nonzero(wrong)} voxels, first "
+            f"in B-scan {int(np.argmax(wrong.any(axis=(1, 2)))):03d}; allowed: 0 background, "
+            "1 IRF, 2 SRF, 3 PED. Unpack the volume again"
         )
-    start = start if local else 0
-    if keys.get("CompressedData", "").upper() != "TRUE":
-        return path, path.stat().st_size - start
-    found, inflater = 0, zlib.decompressobj()
-    with path.open("rb") as stream:
-        stream.seek(start)
-        try:
-            while block := stream.read(2**20):
-                found += len(inflater.decompress(block))
-        except zlib.error as error:
-            raise DataError(
-                f"{path}: its compressed voxels are damaged; unpack the volume again"
-            ) from error
-    return path, found
+    return voxels
 
 
 def _find(roots: list[Path], wanted: str) -> dict[str, Path]:

@@ -60,6 +60,14 @@ class Source(Protocol):
         ...
 
 
+def ignored_by(source: Source) -> Sequence[str]:
+    """Lines that name what lies among the raw files and is not used, each with the reason.
+
+    A source in whose layout everything has its place need not have any (`source.ignored`).
+    """
+    return getattr(source, "ignored", ())
+
+
 def open_source(config: Config, dataset: str) -> Source:
     """The source that a data set's configuration names, which is also its module's name.
 

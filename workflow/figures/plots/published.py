@@ -12,13 +12,14 @@ from workflow.figures.layout import INK, LINE
 from workflow.figures.lettering import width_of
 from workflow.figures.plots.page import MARGIN, MUTED, TEXT, WIDTH, Page, open_page
 from workflow.figures.plots.subject import Subject
+from workflow.metrics.against import CANNOT_TELL
 from workflow.verdicts.values import ValueVerdict, value_verdicts
 
 # Inches: a square panel, and what is around it.
 ACROSS, SIDE, LEFT, TOP, BOTTOM = 3, 1.95, 0.4, 0.2, 0.36
 VERDICT_COLOURS = {
     "reproduced": "#1b7837",
-    "within noise": "#a6dba0",
+    CANNOT_TELL: "#f0e2b6",
     "differs": "#c2703d",
     "not testable": "#d9d9d9",
 }

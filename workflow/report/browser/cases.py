@@ -20,10 +20,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from workflow.base.digests import reading
 from workflow.config import paths
 from workflow.config.cells import Run, chosen_datasets, runs, shown_seeds
 from workflow.config.model import Config
 from workflow.config.notices import notices
+from workflow.data.arrays import load_array
 from workflow.figures.overlays import ERROR_COLOURS, LESION_NAMES, Colour, class_colours
 from workflow.metrics.failures import failure
 from workflow.report.browser.masks import BLOCK, holds_masks
@@ -58,12 +60,12 @@ class TestImages:
     @cached_property
     def pictures(self) -> NDArray[np.uint8]:
         """The images, memory-mapped, `[N, H, W]` or `[N, H, W, 3]`."""
-        return np.load(self.folder / "images.npy", mmap_mode="r")
+        return load_array(self.folder / "images.npy")
 
     @cached_property
     def reference(self) -> NDArray[np.uint8]:
         """The reference masks, memory-mapped, `[N, H, W]`; 255 everywhere where there is none."""
-        return np.load(self.folder / "masks.npy", mmap_mode="r")
+        return load_array(self.folder / "masks.npy")
 
     @cached_property
     def ids(self) -> list[str]:
@@ -95,7 +97,8 @@ class TestImages:
         return [{"id": i, "group": g, "area": a, "truth": t} for i, g, a, t in of_all]
 
     def _column(self, name: str) -> list[Any]:
-        return pq.read_table(self.folder / "index.parquet", columns=[name])[name].to_pylist()
+        with reading(self.folder / "index.parquet") as file:
+            return pq.read_table(file, columns=[name])[name].to_pylist()
 
 
 def shown_datasets(config: Config) -> list[str]:

@@ -6,13 +6,13 @@ more of a run than a block.
 
 import base64
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow.base.digests import reading
 from workflow.base.errors import DataError
 from workflow.metrics.saved import AGAIN
 from workflow.report.browser.mask_png import mask_png
@@ -32,11 +32,8 @@ def holds_masks(file: Path) -> bool:
     """
     if not file.is_file():
         return False
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return MEMBER in archive.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file}: cannot be read ({error}); {AGAIN}") from error
+    with reading(file), zipfile.ZipFile(file) as archive:
+        return MEMBER in archive.namelist()
 
 
 def read_masks(file: Path, shape: tuple[int, ...], count: int) -> Iterator[Masks]:
@@ -50,23 +47,20 @@ def read_masks(file: Path, shape: tuple[int, ...], count: int) -> Iterator[Masks
     Raises:
         DataError: the file is damaged, or holds something else.
     """
-    try:
-        with zipfile.ZipFile(file) as archive, archive.open(MEMBER) as stream:
-            version = np.lib.format.read_magic(stream)
-            if version != (1, 0):
-                raise DataError(f"{file}: found a .npy of version {version}, expected 1.0; {AGAIN}")
-            found, fortran, kind = np.lib.format.read_array_header_1_0(stream)
-            if (found, fortran, kind) != (shape, False, np.uint8):
-                raise DataError(
-                    f"{file}: found masks {kind} {found}, expected uint8 {shape} as the test "
-                    f"split has; {AGAIN}"
-                )
-            for first in range(0, shape[0], count):
-                part = (min(count, shape[0] - first), *shape[1:])
-                data = stream.read(int(np.prod(part)))
-                yield np.frombuffer(data, np.uint8).reshape(part)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file}: cannot be read ({error}); {AGAIN}") from error
+    with reading(file), zipfile.ZipFile(file) as archive, archive.open(MEMBER) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise DataError(f"{file}: found a .npy of version {version}, expected 1.0; {AGAIN}")
+        found, fortran, kind = np.lib.format.read_array_header_1_0(stream)
+        if (found, fortran, kind) != (shape, False, np.uint8):
+            raise DataError(
+                f"{file}: found masks {kind} {found}, expected uint8 {shape} as the test "
+                f"split has; {AGAIN}"
+            )
+        for first in range(0, shape[0], count):
+            part = (min(count, shape[0] - first), *shape[1:])
+            data = stream.read(int(np.prod(part)))
+            yield np.frombuffer(data, np.uint8).reshape(part)
 
 
 def write_blocks(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow.base.digests import condition, digest_file, record_folder, recorded_digests
 from workflow.base.files import link_or_copy, remove_tree, write_text
 from workflow.base.folders import replacing_folder
 
@@ -38,11 +39,12 @@ class Store:
         """Make a part if the store has not got it; its key."""
         folder, note = self.folder / part.name, self._note(part.name)
         key = part.key()
-        if not (folder.is_dir() and note.is_file() and note.read_text(encoding="utf-8") == key):
+        if not (note.is_file() and note.read_text(encoding="utf-8") == key and _whole(folder)):
             # First, so that an interrupted change leaves no files with a key of others.
             note.unlink(missing_ok=True)
             with replacing_folder(folder) as temporary:
                 part.make(temporary)
+            record_folder(folder)
             write_text(note, key)
         return key
 
@@ -57,7 +59,14 @@ class Store:
         kept = {self._note(name) for name in names}
         for note in set(self.folder.rglob("*.key")) - kept:
             note.unlink()
+            digest_file(note.with_suffix("")).unlink(missing_ok=True)
             remove_tree(note.with_suffix(""), levels=len(note.relative_to(self.folder).parts) - 1)
 
     def _note(self, name: str) -> Path:
         return self.folder / f"{name}.key"
+
+
+def _whole(folder: Path) -> bool:
+    """Whether the files of a part are there and are what was written."""
+    files = recorded_digests(folder)
+    return bool(files) and all(condition(*file) == "good" for file in files.items())

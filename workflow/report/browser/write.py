@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow.base.files import read_json, sha256
+from workflow.base.digests import read_recorded_json
+from workflow.base.files import sha256
 from workflow.base.workers import WorkProgress, each, usable_threads
 from workflow.config import paths
 from workflow.config.cells import Run, is_control
@@ -106,7 +107,7 @@ def _run_name(run: Run, seed: int) -> str:
 
 
 def _data_key(test: TestImages) -> str:
-    manifest = read_json(paths.prepared(test.config, test.dataset) / "manifest.json")
+    manifest = read_recorded_json(paths.prepared(test.config, test.dataset) / "manifest.json")
     return f"{FORMAT} {manifest['hash']}"
 
 

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
+from workflow.base.digests import record_json
 from workflow.base.errors import ConfigError
-from workflow.base.files import replacing, sha256, write_json
+from workflow.base.files import sha256
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sections import MaskingPolicy
 from workflow.networks.device import choose_device, choose_precision, computing, on_device
+from workflow.networks.tensors import write_tensors
 from workflow.running.fingerprint import pretraining_fingerprint
 from workflow.running.step import run_step
 from workflow.training.placement import state_folder
@@ -42,7 +43,7 @@ from workflow.training.pretraining.superpixels import (
     training_images,
 )
 from workflow.training.state.interruption import TRY_AGAIN, Interrupted, Interruption
-from workflow.training.state.saved import clear, print_line, publish
+from workflow.training.state.saved import clear, finished, print_line, publish
 
 SECONDS_BETWEEN_LINES = 5.0
 # Of the outputs, the one that is written last.
@@ -54,7 +55,7 @@ def pretrain_seeds(config: Config, dataset: str, method: str, *seeds: str) -> No
     training = config.training_for(dataset, method)
     fingerprint = pretraining_fingerprint(config, dataset, method)
     folders = {s: state_folder(config, dataset, method, s, fingerprint) for s in seeds}
-    left = [seed for seed in seeds if not (folders[seed] / RECORD).is_file()]
+    left = [seed for seed in seeds if not finished(folders[seed], RECORD)]
     if left:
         with Interruption() as interruption, computing(training):
             _pretrain(config, dataset, method, {s: folders[s] for s in left}, interruption)
@@ -92,7 +93,7 @@ def _pretrain(
             sys.exit(TRY_AGAIN)
         facts = {"dataset": dataset, "method": method, "seed": int(seed)}
         fingerprint = pretraining_fingerprint(config, dataset, method)
-        write_json(folder / RECORD, {**facts, **record, "fingerprint": fingerprint})
+        record_json(folder / RECORD, {**facts, **record, "fingerprint": fingerprint})
         clear(folder)
 
 
@@ -110,9 +111,7 @@ def _pretrain_seed(
         weights, record = {}, {"failure": {"kind": "diverged", "message": message}}
     else:
         weights = network.carried_over()
-    with replacing(file) as temporary:
-        contiguous = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-        save_file(contiguous, temporary)
+    write_tensors(file, {k: v.detach().cpu().contiguous() for k, v in weights.items()})
     seconds = time.perf_counter() - start
     if policy := record.get("policy"):
         print_line(

@@ -5,11 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from signal import Signals
 
-from workflow.base.files import read_json, write_json
+from workflow.base.digests import condition, read_recorded_json, record_json
 from workflow.config.sections import MaskingPolicy
 from workflow.training.pretraining.search import Losses
 from workflow.training.state.interruption import Interrupted
-from workflow.training.state.saved import STATE, Keeper
+from workflow.training.state.saved import STATE, Keeper, print_line
+
+
+def _known(file: Path) -> dict[str, dict[str, float]]:
+    """The losses of the trials before; none where there are none, or the file is damaged."""
+    if condition(file) == "damaged":
+        print_line(f"{file}: damaged; its trials are done again")
+        return {}
+    return read_recorded_json(file) if file.is_file() else {}
 
 
 class Stages:
@@ -37,7 +45,7 @@ class Stages:
             Interrupted: by the result, if the run is asked to stop.
         """
         file = self.folder / f"{STATE}_search.json"
-        known: dict[str, dict[str, float]] = read_json(file) if file.is_file() else {}
+        known: dict[str, dict[str, float]] = _known(file)
 
         def losses(policy: MaskingPolicy) -> Losses:
             if signal := self._asked():
@@ -45,7 +53,7 @@ class Stages:
             key = f"{policy.masked} of {policy.superpixels}"
             if key not in known:
                 known[key] = asdict(evaluate(policy))
-                write_json(file, known)
+                record_json(file, known)
             return Losses(**known[key])
 
         return losses

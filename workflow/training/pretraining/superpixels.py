@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow.base.digests import reading, recorded
 from workflow.base.errors import ConfigError
-from workflow.base.files import replacing
 from workflow.config import paths
 from workflow.config.model import Config
 from workflow.config.sections import Pretraining
-from workflow.data.arrays import load_arrays
+from workflow.data.arrays import load_array
 from workflow.running.step import run_step
 
 
@@ -35,7 +35,7 @@ def training_images(config: Config, dataset: str, method: str) -> np.ndarray:
 
     Where the configuration limits them, they lie evenly over the split, whatever the seed.
     """
-    images = load_arrays(config, dataset, "train").images
+    images = load_array(paths.prepared(config, dataset) / "train" / "images.npy")
     wanted = pretraining_of(config, method).images or len(images)
     rows = np.linspace(0, len(images) - 1, min(wanted, len(images))).round().astype(int)
     return images[rows]
@@ -69,14 +69,14 @@ def write_superpixels(config: Config, dataset: str, method: str, count: str) -> 
     compactness = pretraining_of(config, method).compactness
     images = training_images(config, dataset, method)
     maps = np.stack([cut(image, int(count), compactness) for image in images])
-    with replacing(paths.superpixels(config, dataset, method, count)) as temporary:
+    with recorded(paths.superpixels(config, dataset, method, count)) as temporary:
         np.savez_compressed(temporary, labels=maps)
 
 
 def load_superpixels(config: Config, dataset: str, method: str, count: int) -> np.ndarray:
     """The label maps uint16 `[N, H, W]` of `training_images`."""
-    with np.load(paths.superpixels(config, dataset, method, count)) as file:
-        return file["labels"]
+    with reading(paths.superpixels(config, dataset, method, count)) as file, np.load(file) as saved:
+        return saved["labels"]
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import nn
 
+from workflow.base.digests import read_recorded_json
 from workflow.base.errors import DataError
-from workflow.base.files import read_json, sha256
+from workflow.base.files import sha256
+from workflow.networks.tensors import read_tensors
 
 
 def load_pretraining(model: nn.Module, file: Path) -> dict[str, Any]:
@@ -24,14 +25,14 @@ def load_pretraining(model: nn.Module, file: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is not the one that policy.json speaks of, or does not fit the network.
     """
-    record = read_json(file.with_name("policy.json"))
+    record = read_recorded_json(file.with_name("policy.json"))
     found = sha256(file)
     if found != record["weights_sha256"]:
         raise DataError(
             f"{file}: its SHA-256 is {found}, and policy.json beside it says "
             f"{record['weights_sha256']}; delete the folder, and it will be made again"
         )
-    tensors, state = load_file(file), model.state_dict()
+    tensors, state = read_tensors(file), model.state_dict()
     strange = [k for k, v in tensors.items() if k not in state or state[k].shape != v.shape]
     if strange:
         raise DataError(

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from workflow.base.files import csv_text, write_text
+from workflow.base.digests import record_text
+from workflow.base.files import csv_text
 from workflow.training.progress import Epoch
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -20,7 +21,7 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 def write_history(path: Path, history: list[Epoch]) -> None:
     """One line per epoch, as CSV; a run that failed in its first epoch leaves the heading alone."""
     columns = [field.name for field in fields(Epoch)]
-    write_text(path, csv_text(columns, (asdict(epoch) for epoch in history)))
+    record_text(path, csv_text(columns, (asdict(epoch) for epoch in history)))
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -10,7 +10,6 @@ before it hears that a job has ended would start that job again.
 
 import contextlib
 import json
-import os
 import shutil
 import sys
 import threading
@@ -22,10 +21,10 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from workflow.base.files import link_or_copy, replacing
+from workflow.base.digests import condition, link_recorded
+from workflow.networks.tensors import write_tensors
 from workflow.training.state.interruption import Interrupted
 
 NAME = "state.safetensors"
@@ -126,7 +125,7 @@ class Keeper:
     def _write(self, state: Snapshot) -> None:
         try:
             write(self.file, state)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             # A full disk must not end a run that can still finish; the state before stays.
             print_line(f"{self.file}: the state could not be saved ({error}); the run goes on")
 
@@ -140,15 +139,14 @@ def write(path: Path, state: Snapshot) -> None:
             tensors[name + CHANNELS_LAST] = tensor.permute(0, 2, 3, 1)
         else:
             tensors[name] = tensor.contiguous()
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts)})
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+    write_tensors(path, tensors, {"facts": json.dumps(state.facts)})
 
 
 def read(path: Path) -> Snapshot:
     """Read a state; tensors lie in memory as they did when they were saved."""
     tensors: dict[str, Tensor] = {}
+    if condition(path) == "damaged":
+        raise ValueError("its content is not what was written")
     with safe_open(path, "pt") as file:
         facts = json.loads((file.metadata() or {})["facts"])
         for name in file.keys():  # noqa: SIM118 (it is no mapping)
@@ -168,8 +166,18 @@ def publish(folder: Path, target: Path, last: str = LAST) -> None:
     outputs = sorted(folder.iterdir(), key=lambda file: file.name == last)
     for output in outputs:
         if not output.name.startswith((".", STATE)):
-            with replacing(target / output.name) as temporary:
-                link_or_copy(output, temporary)
+            link_recorded(output, target / output.name)
+
+
+def finished(folder: Path, last: str = LAST) -> bool:
+    """Whether a run has left its outputs, the file `last` among them, and all of them are good."""
+    if not (folder / last).is_file():
+        return False
+    outputs = [file for file in folder.iterdir() if not file.name.startswith((".", STATE))]
+    bad = [file for file in outputs if condition(file) == "damaged"]
+    for file in bad:
+        print_line(f"{file}: damaged; the run starts anew")
+    return not bad
 
 
 def keep_only(folder: Path) -> None:
@@ -181,8 +189,9 @@ def keep_only(folder: Path) -> None:
 
 def clear(folder: Path) -> None:
     """Remove the states of a run that is finished; its outputs stay."""
-    for file in folder.glob(f"{STATE}*"):
-        file.unlink()
+    for name in (f"{STATE}*", f".{STATE}*"):
+        for file in folder.glob(name):
+            file.unlink()
 
 
 def print_line(text: str) -> None:

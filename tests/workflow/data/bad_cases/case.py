@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from workflow.base.digests import digest_file
+
 Action = Callable[[], None]
 
 
@@ -106,6 +108,11 @@ def holds(path: str, content: str | bytes) -> Action:
 def cut(path: str, length: int) -> Action:
     """A file ends after so many bytes; a negative number counts from its end."""
     return lambda: holds(path, Path(path).read_bytes()[:length])()
+
+
+def unrecorded(path: str) -> Action:
+    """Nothing was recorded of a file, as of those of an earlier version, when it was written."""
+    return lambda: digest_file(Path(path)).unlink()
 
 
 def edited(path: str, old: str | bytes, new: str | bytes) -> Action:

@@ -12,9 +12,11 @@ from tests.workflow.data.bad_cases.case import (
     copied,
     cut,
     each_of,
+    edited,
     emptied,
     gone,
     holds,
+    linked,
     moved,
     selected,
 )
@@ -65,6 +67,30 @@ def _recorded(text: str | bytes) -> tuple[Action, dict[str, dict[str, str]]]:
     """A record, and the setting that names it."""
     return holds(RECORD, text), {"data": {"retouch_record": RECORD}}
 
+
+# Lines of a header that two readers would understand differently, or that say something odd.
+FILE, SIZE = "ElementDataFile = oct.raw", "DimSize = 512 10 4"
+PACKED = "CompressedData = False"
+HEADERS = (
+    ("the voxels are named twice", "found 'ElementDataFile : ../x.raw'", FILE,
+     f"ElementDataFile : ../x.raw\n{FILE}"),
+    ("more follows behind the name of the voxels", "found more behind ElementDataFile", FILE,
+     f"{FILE}\nElementDataFile = reference.raw"),
+    ("the size is there twice", "found DimSize twice", SIZE, f"{SIZE}\nDimSize = 512 10 2"),
+    ("a key is written otherwise", "found key dimsize; expected DimSize", SIZE,
+     f"dimsize = 512 10 2\n{SIZE}"),
+    ("dimensions are negative", "found NDims '-3'", "NDims = 3", "NDims = -3"),
+    ("the byte order is there in two words", "found both BinaryDataByteOrderMSB and", SIZE,
+     f"ElementByteOrderMSB = True\n{SIZE}"),
+    ("voxels are text", "found voxels as text", "BinaryData = True", "BinaryData = False"),
+    ("voxels are colours", "found ElementNumberOfChannels '3'", SIZE,
+     f"ElementNumberOfChannels = 3\n{SIZE}"),
+    ("a header lies ahead of the voxels", "found HeaderSize '-1'", SIZE,
+     f"HeaderSize = -1\n{SIZE}"),
+    ("the compressed size is not true", "found CompressedDataSize '7'", PACKED,
+     f"{PACKED}\nCompressedDataSize = 7"),
+    ("the voxels are a list", "found ElementDataFile 'LIST'", FILE, "ElementDataFile = LIST"),
+)  # fmt: skip
 
 SETTINGS = {
     "preset": "paper",
@@ -165,6 +191,31 @@ VOLUMES = Group(
                 _header("oct", CompressedData="True", ElementDataFile="oct.zraw"),
                 holds(f"{VOLUME}/oct.zraw", b"noise" * 100),
             ),
+        ),
+        *(
+            Case(what, f"{VOLUME}/oct.mhd: {says}", edited(f"{VOLUME}/oct.mhd", old, new))
+            for what, says, old, new in HEADERS
+        ),
+        Case(
+            "more is packed than the header promises",
+            f"{VOLUME}/oct.zraw: found {BYTES + 1} bytes of voxels; oct.mhd promises {BYTES}",
+            each_of(
+                _header("oct", CompressedData="True", ElementDataFile="oct.zraw"),
+                holds(f"{VOLUME}/oct.zraw", zlib.compress(bytes(2**20))),
+            ),
+        ),
+        Case(
+            "more follows behind compressed voxels",
+            f"{VOLUME}/oct.zraw: found more behind the end of its compressed voxels",
+            each_of(
+                _header("oct", CompressedData="True", ElementDataFile="oct.zraw"),
+                holds(f"{VOLUME}/oct.zraw", zlib.compress(bytes(BYTES)) + b"more"),
+            ),
+        ),
+        Case(
+            "voxels are a link to another file",
+            f"{VOLUME}/oct.mhd: found a link to ",
+            linked(f"{VOLUME}/oct.raw", "../TRAIN002/oct.raw"),
         ),
         Case(
             "a reference holds a value beyond 3",

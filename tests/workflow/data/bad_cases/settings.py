@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.workflow.data.bad_cases import folder, isic2017, retouch
 from tests.workflow.data.bad_cases.case import (
+    Action,
     Case,
     Group,
     copied,
@@ -13,6 +14,7 @@ from tests.workflow.data.bad_cases.case import (
     emptied,
     holds,
     set_to,
+    unrecorded,
 )
 
 SPLIT, PAIRS = folder.SPLIT, "DATA/pairs.csv"
@@ -31,6 +33,12 @@ def _mine(**keys: Any) -> dict[str, Any]:
 def _pairs(what: str, says: str, text: str | bytes) -> Case:
     """A list of duplicates that cannot be used."""
     return Case(what, f"{PAIRS}: {says}", holds(PAIRS, text), _mine(duplicates=PAIRS))
+
+
+def _two_groups() -> Action:
+    """All images are of two patients."""
+    rows = "".join(f"{name},{int(name in 'ace')},{'PQ'[name > 'c']}\n" for name in folder.NAMES)
+    return holds(folder.TABLE, f"id,wet,patient\n{rows}")
 
 
 def _record(what: str, says: str, text: str) -> Case:
@@ -68,6 +76,22 @@ SPLITS = Group(
             "there are more folds than groups",
             "datasets.mine.split: found 'kfold 1/5'; cannot make 5 folds of 4 groups",
             settings=_mine(split="kfold 1/5"),
+        ),
+        Case(
+            "a ratio does not add up",
+            "datasets.mine.split: found '0.7/0.1/0.1'; the shares of train, val and test",
+            settings=_mine(split="0.7/0.1/0.1"),
+        ),
+        Case(
+            "a ratio leaves nothing for a part",
+            "datasets.mine.split: found '0.8/0.0/0.2'; the shares of train, val and test",
+            settings=_mine(split="0.8/0.0/0.2"),
+        ),
+        Case(
+            "there are fewer groups than parts",
+            "datasets.mine.split: found '0.7/0.1/0.2'; cannot share 2 groups between 3 parts",
+            _two_groups(),
+            _mine(split="0.7/0.1/0.2"),
         ),
         Case("the file is empty", f"{SPLIT}: the file is empty", holds(SPLIT, "")),
         Case(
@@ -135,24 +159,33 @@ GATES = Group(
         Case(
             "a prepared mask holds a value beyond the lesions",
             "mine: masks hold classes: found a value above 2 in a (7)",
-            set_to(f"{PREPARED}/train/masks.npy", (0, 0, 0), 7),
+            each_of(
+                set_to(f"{PREPARED}/train/masks.npy", (0, 0, 0), 7),
+                unrecorded(f"{PREPARED}/train/masks.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared labels differ from their index",
             f"{PREPARED}/test/labels.npy: differs from index.parquet",
-            set_to(f"{PREPARED}/test/labels.npy", (0, 0), 1),
+            each_of(
+                set_to(f"{PREPARED}/test/labels.npy", (0, 0), 1),
+                unrecorded(f"{PREPARED}/test/labels.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared images are another split's",
             f"{PREPARED}/train/images.npy: found uint8 (1, 32, 32, 3), expected uint8 (4,",
-            copied(f"{PREPARED}/test/images.npy", f"{PREPARED}/train/images.npy"),
+            each_of(
+                copied(f"{PREPARED}/test/images.npy", f"{PREPARED}/train/images.npy"),
+                unrecorded(f"{PREPARED}/train/images.npy"),
+            ),
             before="gates",
         ),
         Case(
             "prepared images end early",
-            f"{PREPARED}/train/*.npy: missing or damaged (",
+            f"{PREPARED}/train/images.npy: damaged (its content is not what was written",
             cut(f"{PREPARED}/train/images.npy", 5000),
             before="gates",
         ),

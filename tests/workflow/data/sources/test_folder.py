@@ -220,9 +220,19 @@ def test_whatever_is_stored_comes_back(tmp_path_factory, pixels, mask):
 
 
 def palette(values):
+    """Indices under colours that are but names of them: 0 is black, each other has its own."""
     image = Image.fromarray(values).convert("P")
-    image.putpalette([part for k in range(256) for part in (255 - k, 0, k)])
+    image.putpalette([part for k in range(256) for part in (k, 0, k // 2)])
     image.putdata(values.ravel().tolist())
+    return image
+
+
+def greys(values):
+    """Indices in another order than the greys that they stand for."""
+    order = [255 - k for k in range(256)]
+    image = Image.fromarray(255 - values).convert("P")
+    image.putdata((255 - values).ravel().tolist())
+    image.putpalette([part for k in order for part in (k, k, k)])
     return image
 
 
@@ -237,13 +247,30 @@ MASK = np.array([[0, 200, 9, 0], [9, 9, 0, 200]], np.uint8)
         ("x.bmp", Image.fromarray(MASK)),
         ("x.gif", Image.fromarray(MASK)),
         ("x.png", palette(MASK)),
-        ("x.gif", palette(MASK)),
+        ("x.png", greys(MASK)),
+        ("x.gif", greys(MASK)),
+        ("x.bmp", greys(MASK)),
+        ("x.tif", greys(MASK)),
         ("x.png", Image.fromarray(np.stack([MASK] * 3, 2))),
         ("x.png", Image.fromarray(np.stack([MASK, MASK, MASK, MASK * 0 + 255], 2))),
         ("x.png", Image.fromarray(np.stack([MASK, MASK * 0 + 255], 2), "LA")),
         ("x.png", Image.fromarray(MASK.astype(np.uint16))),
     ],
-    ids=["png", "tif", "bmp", "gif", "palette", "gif palette", "rgb", "rgba", "la", "16-bit"],
+    ids=[
+        "png",
+        "tif",
+        "bmp",
+        "gif",
+        "palette",
+        "greys",
+        "gif greys",
+        "bmp greys",
+        "tif greys",
+        "rgb",
+        "rgba",
+        "la",
+        "16-bit",
+    ],
 )
 def test_masks_are_read_by_their_values_in_every_format(tmp_path, name, stored):
     make_folder(tmp_path, "x.png", np.zeros((2, 4), np.uint8))

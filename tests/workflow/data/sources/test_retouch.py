@@ -22,7 +22,8 @@ from workflow.config.load import load_config
 from workflow.data.phantom import write_retouch
 from workflow.data.phantom.metaimage import write_metaimage
 from workflow.data.phantom.retina import grow_volume
-from workflow.data.sources.retouch import Retouch, stretch
+from workflow.data.sources.intensities import stretch
+from workflow.data.sources.retouch import Retouch
 from workflow.data.sources.source import open_source
 from workflow.running.raw_files import find_files
 

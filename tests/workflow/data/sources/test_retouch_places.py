@@ -101,7 +101,7 @@ def test_each_folder_is_listed_once_and_no_file_is_opened(tmp_path, monkeypatch)
         (tmp_path / "photos" / f"{k}" / "x.jpg").touch()
     listed, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: (listed.append(str(path)), scandir(path))[1])
-    monkeypatch.setattr(retouch, "_Volume", None)
+    monkeypatch.setattr(retouch, "_open_volume", None)
     opened(tmp_path)
     assert len(listed) == len(set(listed)) == 7
 

@@ -6,6 +6,7 @@ import pytest
 from tests.workflow.data.sources.retouch_files import column, opened, write
 from workflow.base.errors import DataError
 from workflow.data.sources import retouch
+from workflow.data.sources.metaimage import MetaImage
 
 RECORD = "workflow/data/records/retouch_volumes.csv"
 HEAD = "id,vendor,slices,background,irf,srf,ped\n"
@@ -41,9 +42,10 @@ def test_true_geometries_pass_the_real_record(
     reference = np.zeros((slices, height, 512), np.uint8)
     np.put(reference, np.arange(sum(counts)), np.repeat([1, 2, 3], counts))
     write(tmp_path, name, vendor=vendor)
-    volume = retouch._Volume(tmp_path, tmp_path, np.dtype(np.uint8), reference.shape)
-    monkeypatch.setattr(retouch._Volume, "open", lambda header: volume)
-    monkeypatch.setattr(retouch._Volume, "load", lambda self: reference)
+    uint8, shape = np.dtype(np.uint8), reference.shape
+    volume = MetaImage(tmp_path, tmp_path, 0, False, uint8, shape, None, "unpack it again")
+    monkeypatch.setattr(retouch, "_open_volume", lambda header: volume)
+    monkeypatch.setattr(MetaImage, "load", lambda self: reference)
     source = opened(tmp_path, vendor=vendor, record=str(repo / RECORD))
     rows = source.rows(name)
     assert len(rows) == slices

@@ -69,7 +69,7 @@ def test_a_figure_of_the_configuration_takes_the_place_of_one_with_its_key():
         ({"training": {"threads": 1}}, False),
         ({"seeds": [0, 1, 2]}, True),
         ({"notice": "careful"}, True),
-        ({"statistics": {"margin": 2.0}}, True),
+        ({"statistics": {"margin": 3.0}}, True),
         ({"methods": {"unetpp": {"title": "Another"}}}, True),
     ],
 )

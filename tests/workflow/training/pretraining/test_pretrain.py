@@ -1,6 +1,5 @@
 """The whole stage on small data: what it writes and never reads, and how a run starts from it."""
 
-import json
 import shutil
 
 import numpy as np
@@ -9,9 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workflow.training.pretraining import small_network
+from workflow.base.digests import record_json, record_text
 from workflow.base.errors import ConfigError, DataError
 from workflow.base.files import read_json, remove_tree, sha256
 from workflow.config import paths
+from workflow.networks.tensors import write_tensors
 from workflow.running import fingerprint
 from workflow.training.pretraining import pretrain as pretraining
 from workflow.training.pretraining.pretrain import pretrain_seeds
@@ -106,7 +107,7 @@ def test_other_splits_masks_and_labels_decide_nothing(folder, pretraining_config
     shutil.copytree(prepared / "train", kept)
     (tmp_path / pretraining_config.results / "data").unlink()
     shutil.copytree(kept, prepared / "train")
-    (prepared / "identity.txt").write_text("other data")
+    record_text(prepared / "identity.txt", "other data")
     for name in ("masks", "labels"):
         array = np.load(prepared / "train" / f"{name}.npy")
         np.save(prepared / "train" / f"{name}.npy", 1 - array)
@@ -147,9 +148,9 @@ def test_other_weights_than_the_policy_speaks_of_are_refused(folder):
 
 def test_weights_of_another_network_are_refused(folder):
     file, policy = folder / "weights.safetensors", read_json(folder / "policy.json")
-    save_file({"network.encoder.0.bias": torch.zeros(5)}, file)
+    write_tensors(file, {"network.encoder.0.bias": torch.zeros(5)})
     policy["weights_sha256"] = sha256(file)
-    file.with_name("policy.json").write_text(json.dumps(policy))
+    record_json(file.with_name("policy.json"), policy)
     with pytest.raises(DataError, match=r"1 of its tensors do not fit .* network.encoder.0.bias"):
         load_pretraining(segmenter(), file)
 

@@ -53,7 +53,7 @@ def test_one_file_per_number_holds_a_map_of_each_training_image(pretraining_conf
         assert maps.shape == train.shape[:3]
         assert np.array_equal(maps[3], superpixels.cut(np.array(train[3]), count, 5))
     folder = paths.superpixels(config, "isic2017", "autosmim", 4).parent
-    assert sorted(file.name for file in folder.iterdir()) == ["4.npz", "9.npz"]
+    assert sorted(file.name for file in folder.glob("[!.]*")) == ["4.npz", "9.npz"]
 
 
 def test_fewer_images_lie_evenly_over_the_split(pretraining_config, limited):

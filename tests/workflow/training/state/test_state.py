@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from tests.workflow.training.test_loop import facts, trainer
 from workflow.base.files import remove_tree
+from workflow.networks import tensors
 from workflow.networks.device import computing
 from workflow.training.state import saved as state
 from workflow.training.state.interruption import Interrupted, Interruption
@@ -118,12 +119,12 @@ class TestFiles:
             Path(path).write_bytes(b"begun")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(state, "save_file", full)
+        monkeypatch.setattr(tensors, "save_file", full)
         keeper.save(Snapshot({"x": torch.ones(1)}, {}))
         keeper.wait()
         assert "No space left" in capfd.readouterr().err
         assert keeper.load().tensors["x"].item() == 0
-        assert [file.name for file in tmp_path.iterdir()] == [state.NAME]
+        assert {file.name for file in tmp_path.iterdir()} == {state.NAME, f".{state.NAME}.sha256"}
 
     @pytest.mark.parametrize("damage", [b"", b"garbage", None])
     def test_a_state_that_cannot_be_read_is_said_and_the_run_starts_anew(
@@ -148,7 +149,8 @@ class TestOutputs:
         self.make(tmp_path / "state" / "key")
         state.publish(tmp_path / "state" / "key", tmp_path / "run")
         expected = {"weights.safetensors", "history.csv", "run.json"}
-        assert {file.name for file in (tmp_path / "run").iterdir()} == expected
+        found = {file.name for file in (tmp_path / "run").iterdir()}
+        assert found == expected | {f".{name}.sha256" for name in expected}
         assert (tmp_path / "state" / "key" / "run.json").is_file()
 
     def test_without_links_they_are_copied(self, tmp_path, monkeypatch):
