@@ -17,7 +17,8 @@ from workflow.commands.arguments import asked, has_run
 from workflow.config.load import load_config, load_raw
 from workflow.running import fingerprint
 
-OF_A_PRESET = {"plan", "preflight", "status", "timing", "learned", "profile", "rebuild", "card"}
+OF_A_PRESET = {"plan", "preflight", "status", "timing", "verify", "learned", "profile", "rebuild"}
+OF_A_PRESET |= {"card"}
 HEAVY = {"torch", "pandas", "numpy", "snakemake", "matplotlib", "pydantic", "yaml"}
 
 
