@@ -23,6 +23,7 @@ OF_A_PRESET = {
     "preflight",
     "status",
     "timing",
+    "verify",
     "learned",
     "profile",
     "rebuild",
