@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.bounded_scores import Bounded, Measured, designs, laboratories
+from benchmarks.bounded_scores import Bounded, MeasuredTwice, designs, laboratories
 from benchmarks.verdict_families import family_tables
 from workflow.base.columns import aligned
 from workflow.metrics.against import doubt_of_both
@@ -154,7 +154,7 @@ def ranking_words(
 
 
 def _is_ranked(
-    block: Measured, k: int, quality: Array, printed: Array, mends: Sequence[str], name: str
+    block: MeasuredTwice, k: int, quality: Array, printed: Array, mends: Sequence[str], name: str
 ) -> bool:
     """Whether the order of a column's printed numbers is said to survive, or to be reversed."""
     scores = block.scores[k] + quality[:, None, None, None] / 100
