@@ -86,7 +86,7 @@ def designs() -> list[Bounded]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTwice:
     """Repeats of what two laboratories measure of the same methods.
 
     Attributes:
@@ -109,7 +109,7 @@ class Measured:
 
 def laboratories(
     one: Bounded, repeats: int, generator: np.random.Generator, methods: int = 1, apart: float = 0.0
-) -> Iterator[Measured]:
+) -> Iterator[MeasuredTwice]:
     """Repeats in blocks that bound memory.
 
     Args:
@@ -130,7 +130,7 @@ def laboratories(
             held = _test_set(one, count, methods, apart, generator)
         other = _scores(one, held, 5, generator)
         means = 100 * (other * weights).sum(axis=(-2, -1)).mean(axis=-1) / weights.sum()
-        yield Measured(own, weights, means)
+        yield MeasuredTwice(own, weights, means)
 
 
 def _test_set(

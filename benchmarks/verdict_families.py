@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from benchmarks.bounded_scores import Bounded, Measured, designs, laboratories
+from benchmarks.bounded_scores import Bounded, MeasuredTwice, designs, laboratories
 from workflow.metrics.intervals import Design, p_value
 from workflow.metrics.variance import Array, Linear, spread
 
@@ -34,7 +34,7 @@ UNEVEN = 2.0
 
 
 @dataclass(frozen=True)
-class Family:
+class FamilyOfTests:
     """A way to test: which p-values it makes, of which pairs, and how it corrects them.
 
     Attributes:
@@ -76,17 +76,17 @@ def hommel_rejects(p: Array) -> NDArray[np.bool_]:
 
 
 FAMILIES = (
-    Family("all pairs of the table, Holm (as it is)", False, False, False, holm_rejects),
-    Family("all pairs of a column, Holm", False, False, True, holm_rejects),
-    Family("best against others, table, Holm", False, True, False, holm_rejects),
-    Family("best against others, table, closed (Hommel)", False, True, False, hommel_rejects),
-    Family("best against others, column, Holm", False, True, True, holm_rejects),
-    Family("mixed model, all pairs of the table, Holm", True, False, False, holm_rejects),
-    Family("mixed model, best against others, table, Holm", True, True, False, holm_rejects),
+    FamilyOfTests("all pairs of the table, Holm (as it is)", False, False, False, holm_rejects),
+    FamilyOfTests("all pairs of a column, Holm", False, False, True, holm_rejects),
+    FamilyOfTests("best against others, table, Holm", False, True, False, holm_rejects),
+    FamilyOfTests("the same, closed test (Hommel)", False, True, False, hommel_rejects),
+    FamilyOfTests("best against others, column, Holm", False, True, True, holm_rejects),
+    FamilyOfTests("mixed model, all pairs of the table, Holm", True, False, False, holm_rejects),
+    FamilyOfTests("mixed model, best against others, table, Holm", True, True, False, holm_rejects),
 )
 
 
-def pairs_of(block: Measured, shift: Array) -> tuple[Array, Array]:
+def pairs_of(block: MeasuredTwice, shift: Array) -> tuple[Array, Array]:
     """p-values `[repeats, pairs]` by each pair's own variance, and by that of all methods.
 
     Args:
@@ -117,7 +117,7 @@ def pairs_of(block: Measured, shift: Array) -> tuple[Array, Array]:
     return own, pooled
 
 
-def rejected(tables: Array, family: Family) -> NDArray[np.bool_]:
+def rejected(tables: Array, family: FamilyOfTests) -> NDArray[np.bool_]:
     """Which of `[tables, columns, tests]` p-values are significant."""
     if family.by_column:
         return family.correct(tables)

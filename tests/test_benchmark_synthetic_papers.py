@@ -1,6 +1,7 @@
 """Simulated papers: no false alarm on clean ones, and every error that rounding cannot explain."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from benchmarks.synthetic_papers import (
     misprint,
     run,
     simulate,
+    true_claims,
 )
 from workflow.audit.cells import PrintedCell
+from workflow.audit.engine import find_problems
+from workflow.audit.paper import Paper
 
 
 def test_errors_are_found_and_clean_papers_pass():
@@ -37,6 +41,19 @@ def test_the_same_seed_gives_the_same_papers():
     assert first == second
     assert len(first) == (4 + 1) * 5
     assert {cell.table for cell in first} == {"A", "B"}
+
+
+def test_clean_papers_make_claims_of_every_kind_and_none_is_an_alarm():
+    rng, kinds = np.random.default_rng(1), set()
+    for _ in range(40):
+        cells = clean_tables(rng, 5)
+        claims = true_claims(rng, cells)
+        assert find_problems(Paper(cells, claims=claims)) == []
+        kinds |= {claim.kind for claim in claims}
+        false = [replace(c, left=c.right, right=c.left) for c in claims if c.kind == "above"]
+        problems = find_problems(Paper(cells, claims=tuple(false)))
+        assert {one.id for p in problems for one in p.claims} == {one.id for one in false}
+    assert kinds == {"value", "above", "significant", "margin", "words"}
 
 
 def test_a_misprint_is_another_percentage():

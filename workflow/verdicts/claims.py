@@ -207,17 +207,7 @@ def _compare(
         design = _shared(results.design, count)
         word = _OF_VALUES[_against(config, measured, comparison, left, design)]
     else:
-        column = {
-            method: results.ratios[run][comparison.metric]
-            for method, run in runs.items()
-            if comparison.metric in results.ratios.get(run, {})
-        }
-        pairs = {
-            pair: found
-            for method in left
-            if method in column
-            for pair, found in differences(column, results.design, of=method).items()
-        }
+        pairs = _pairs(results, comparison, left, right)
         word = decide(pairs, left, right, results.design, count)
         measured = pairs.get((best_left or "", best_right or ""))
         won = beaten(pairs, best_left or "", right, levels(left, right, results.design, count)[0])
@@ -225,8 +215,9 @@ def _compare(
             design = _shared(results.design, count)
             design = replace(design, margin=design.gain_margin)
             stated = _against(config, measured, comparison, (*left, *right), design)
-    notices = dict.fromkeys(printing(config, run).reason for run in runs.values())
-    notice = "; ".join(filter(None, notices))
+    notice = "; ".join(
+        filter(None, dict.fromkeys(printing(config, run).reason for run in runs.values()))
+    )
     if notice:
         word, won = "not testable", 0
     remarks = [
@@ -245,6 +236,24 @@ def _compare(
         stated=DEMO if config.demo and stated else stated,
         remark="; ".join(filter(None, remarks)),
     )
+
+
+def _pairs(
+    results: Results, comparison: Comparison, left: Sequence[str], right: Sequence[str]
+) -> dict[tuple[str, str], Difference | None]:
+    """(method of the left, other method) -> their difference, of those that were measured."""
+    runs = {method: Run(comparison.dataset, method) for method in (*left, *right)}
+    column = {
+        method: results.ratios[run][comparison.metric]
+        for method, run in runs.items()
+        if comparison.metric in results.ratios.get(run, {})
+    }
+    return {
+        pair: found
+        for method in left
+        if method in column
+        for pair, found in differences(column, results.design, of=method).items()
+    }
 
 
 def _shared(design: Design, count: int) -> Design:
