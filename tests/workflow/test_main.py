@@ -17,7 +17,17 @@ from workflow.commands.arguments import asked, has_run
 from workflow.config.load import load_config, load_raw
 from workflow.running import fingerprint
 
-OF_A_PRESET = {"plan", "preflight", "status", "timing", "learned", "profile", "rebuild", "card"}
+OF_A_PRESET = {
+    "plan",
+    "preflight",
+    "status",
+    "timing",
+    "learned",
+    "profile",
+    "rebuild",
+    "card",
+    "curves",
+}
 HEAVY = {"torch", "pandas", "numpy", "snakemake", "matplotlib", "pydantic", "yaml"}
 
 
