@@ -25,6 +25,7 @@ from workflow.base.files import csv_text, write_text
 from workflow.data.sources.source import Source, open_source
 from workflow.metrics.metrics import metrics
 from workflow.metrics.saved import read_counts
+from workflow.networks.device import available_cpus
 from workflow.prediction.inputs import InputImage, find_inputs
 from workflow.prediction.members import EnsembleMember, find_members, find_runs
 from workflow.prediction.predict import predict
@@ -113,7 +114,7 @@ def speeds(member: EnsembleMember, images: list[Path], rounds: int, folder: Path
         print(f"{name:18} {np.median(rates):6.1f} images/s (median of {each})")
     ratio = np.median(found["resformer predict"]) / np.median(found["plain loop"])
     print(
-        f"{ratio:.2f} times a plain loop, {len(images)} images on {torch.get_num_threads()} "
+        f"{ratio:.2f} times a plain loop, {len(images)} images on {available_cpus()} "
         "threads; both write masks, prediction also tables, small pictures and a page"
     )
 
@@ -124,6 +125,7 @@ def plain(member: EnsembleMember, images: list[Path], folder: Path) -> float:
     network = member.about.build()
     network.load_state_dict(load_file(member.weights))
     network.eval()
+    torch.set_num_threads(available_cpus())
     size = member.about.preparation.image_size
     start = time.perf_counter()
     for file in images:

@@ -18,15 +18,7 @@ from workflow.config.load import load_config, load_raw
 from workflow.running import fingerprint
 
 OF_A_PRESET = {
-    "plan",
-    "preflight",
-    "status",
-    "timing",
-    "learned",
-    "profile",
-    "rebuild",
-    "card",
-    "curves",
+    *("plan", "preflight", "status", "curves", "timing", "learned", "profile", "rebuild", "card"),
 }
 HEAVY = {"torch", "pandas", "numpy", "snakemake", "matplotlib", "pydantic", "yaml"}
 
