@@ -25,6 +25,7 @@ from workflow.base.files import csv_text, write_text
 from workflow.data.sources.source import Source, open_source
 from workflow.metrics.metrics import metrics
 from workflow.metrics.saved import read_counts
+from workflow.networks.device import available_cpus
 from workflow.prediction.inputs import InputImage, find_inputs
 from workflow.prediction.members import EnsembleMember, find_members, find_runs
 from workflow.prediction.predict import predict
@@ -36,6 +37,7 @@ def main() -> int:
     """Print the comparison; the exit code is 1 if a score differs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predicting", description=__doc__)
     parser.add_argument("words", nargs=3, metavar="RUN", help="results, data set, method")
+    parser.add_argument("--speed-only", action="store_true", help="leave the scores out")
     parser.add_argument("--images", type=int, default=64, help="of the speeds; default: 64")
     parser.add_argument("--rounds", type=int, default=3, help="of the speeds; default: 3")
     given = parser.parse_args()
@@ -46,7 +48,9 @@ def main() -> int:
     source = open_source(run.config, run.run.dataset)
     files = {row["id"]: raw_files(source, row["group"]) for row in rows}
     with tempfile.TemporaryDirectory() as folder:
-        differing = scores(run.counts, member, rows, files, Path(folder))
+        differing = 0
+        if not given.speed_only:
+            differing = scores(run.counts, member, rows, files, Path(folder))
         images = [files[row["id"]][0] for row in rows][: given.images]
         speeds(member, images, given.rounds, Path(folder))
     return int(differing > 0)
@@ -110,7 +114,7 @@ def speeds(member: EnsembleMember, images: list[Path], rounds: int, folder: Path
         print(f"{name:18} {np.median(rates):6.1f} images/s (median of {each})")
     ratio = np.median(found["resformer predict"]) / np.median(found["plain loop"])
     print(
-        f"{ratio:.2f} times a plain loop, {len(images)} images on {torch.get_num_threads()} "
+        f"{ratio:.2f} times a plain loop, {len(images)} images on {available_cpus()} "
         "threads; both write masks, prediction also tables, small pictures and a page"
     )
 
@@ -121,6 +125,7 @@ def plain(member: EnsembleMember, images: list[Path], folder: Path) -> float:
     network = member.about.build()
     network.load_state_dict(load_file(member.weights))
     network.eval()
+    torch.set_num_threads(available_cpus())
     size = member.about.preparation.image_size
     start = time.perf_counter()
     for file in images:

@@ -22,6 +22,7 @@ OF_A_PRESET = {
     "power",
     "preflight",
     "status",
+    "curves",
     "timing",
     "verify",
     "learned",

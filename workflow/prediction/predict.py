@@ -68,7 +68,6 @@ def predict(
             used.
     """
     _clear(wanted)
-    start = time.perf_counter()
     # `computing` asks no more of a protocol than these.
     protocol = Training.model_construct(
         device=wanted.device,
@@ -80,8 +79,9 @@ def predict(
     with computing(protocol):
         ensemble = Ensemble(members, device, choose_precision(protocol, device), wanted.flips)
         work = _Prediction(ensemble, wanted, list(refused), references, say)
+        start = time.perf_counter()
         work.run(images)
-    seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
     scores = work.close([member.name for member in members])
     _write_about(wanted, members, device)
     return Outcome(len(work.shown), len(work.rows), work.refused, work.without, scores, seconds)
