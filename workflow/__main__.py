@@ -31,6 +31,9 @@ class Command(NamedTuple):
     module: str
 
 
+# Commands that write files of the repository.
+REPOSITORY = "workflow.commands.repository"
+
 COMMANDS = {
     "init": Command(
         "a first configuration for a folder of images", "workflow.commands.own_images.init"
@@ -56,13 +59,11 @@ COMMANDS = {
     "audit": Command("what cannot be in a paper's printed tables", "workflow.commands.audit"),
     "doctor": Command("what to paste into a report of a problem", "workflow.commands.doctor"),
     "card": Command("what each network costs; are its counts right?", "workflow.commands.card"),
-    "networks": Command("write the counts of networks anew", "workflow.commands.networks"),
-    "architecture": Command("write ARCHITECTURE.md anew", "workflow.commands.architecture"),
-    "fidelity": Command("write docs/fidelity.md anew", "workflow.commands.fidelity"),
-    "schema": Command("write the configuration's schema anew", "workflow.commands.schema"),
-    "environments": Command(
-        "write the conda and Apptainer files", "workflow.commands.environments"
-    ),
+    "networks": Command("write the counts of networks anew", f"{REPOSITORY}.networks"),
+    "architecture": Command("write ARCHITECTURE.md anew", f"{REPOSITORY}.architecture"),
+    "fidelity": Command("write docs/fidelity.md anew", f"{REPOSITORY}.fidelity"),
+    "schema": Command("write the configuration's schema anew", f"{REPOSITORY}.schema"),
+    "environments": Command("write the conda and Apptainer files", f"{REPOSITORY}.environments"),
 }
 
 
