@@ -33,11 +33,6 @@ def mask_classes(path: Path, layout: FolderLayout, lesions: Sequence[str]) -> np
     return _by_value(path, layout, lesions)
 
 
-def mask_formats(layout: FolderLayout) -> tuple[str, ...]:
-    """The formats that masks may have: JPEG only where a threshold undoes what it does."""
-    return (*DRAWINGS, "JPEG") if layout.mask_threshold is not None else DRAWINGS
-
-
 def _by_value(path: Path, layout: FolderLayout, lesions: Sequence[str]) -> np.ndarray:
     values, palette = _shown_values(path, DRAWINGS)
     if values.dtype == bool:
