@@ -87,7 +87,7 @@ def test_a_layout_is_guessed_and_what_is_guessed_can_be_trained_on(here, layout,
     LAYOUTS[layout]()
     assert main(["init", "DATA", "--name", "mine"]) == 0
     said = capsys.readouterr().out
-    text = Path("mine.yaml").read_text()
+    text = Path("mine.yaml").read_text(encoding="utf-8")
     assert text in said
     guessed = yaml.safe_load(text)
     expected = {**LAYOUTS[layout]()["folder"]}
@@ -123,7 +123,7 @@ def test_check_says_what_is_there_and_leaves_a_page_and_nothing_else(here, capsy
     page = Path("results/mine/check/mine.html")
     written = [path for path in Path("results").rglob("*") if path.is_file()]
     assert written == [page]
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert text.count("<figure>") == text.count("data:image/png;base64,") == COUNT
     assert "<script" not in text
     assert "http" not in text
@@ -246,7 +246,7 @@ def test_colours_and_several_values_are_guessed(here, capsys):
         mask[:2], mask[4:6] = 3, 7
         Image.fromarray(mask).save(f"X/labels/{k}.png")
     assert main(["init", "X", "--to", "values.yaml"]) == 0
-    entry = yaml.safe_load(Path("values.yaml").read_text())["datasets"]["x"]
+    entry = yaml.safe_load(Path("values.yaml").read_text(encoding="utf-8"))["datasets"]["x"]
     assert entry["folder"]["mask_values"] == [3, 7]
     assert entry["lesions"] == ["lesion_1", "lesion_2"]
     assert entry["folder"]["color"] is False
@@ -255,11 +255,11 @@ def test_colours_and_several_values_are_guessed(here, capsys):
         shown[:2], shown[4:6] = (255, 0, 0), (0, 0, 255)
         Image.fromarray(shown).save(f"X/labels/{k}.png")
     assert main(["init", "X", "--to", "colours.yaml"]) == 0
-    entry = yaml.safe_load(Path("colours.yaml").read_text())["datasets"]["x"]
+    entry = yaml.safe_load(Path("colours.yaml").read_text(encoding="utf-8"))["datasets"]["x"]
     assert entry["folder"]["mask_colors"] == [[0, 0, 255], [255, 0, 0]]
     capsys.readouterr()
 
 
 def test_gates_are_written_as_a_run_writes_them(here):
     found = looked_at(configured(LAYOUTS["cvc"]()), here / "place")
-    assert json.loads(paths.gates(found.config, "mine").read_text()) == found.gates
+    assert json.loads(paths.gates(found.config, "mine").read_text(encoding="utf-8")) == found.gates

@@ -1,5 +1,6 @@
 """Small volumes of one's own in every format, for tests to write, to open and to break."""
 
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,8 @@ def save_volume(file, voxels, **place):
 def save_series(folder, voxels, places=None, uid="1.2.3", first=0):
     """Write a folder of DICOM files, whose names say nothing of their order."""
     folder.mkdir(parents=True, exist_ok=True)
+    # GDCM leaves the process in the locale `C`, in which text is read as ASCII, when it writes.
+    language = locale.setlocale(locale.LC_ALL)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     count = len(voxels)
@@ -60,6 +63,7 @@ def save_series(folder, voxels, places=None, uid="1.2.3", first=0):
             image.SetMetaData(key, value)
         writer.SetFileName(str(folder / f"s{(7 * (first + k)) % 97:02d}.dcm"))
         writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, language)
 
 
 def opened(root, color=False, intensity="type", **layout):
