@@ -57,7 +57,7 @@ from workflow.training.train import train_seeds
 
 METHOD = "gende"
 PRETRAINED = "autosmim"
-# Of the run whose digests are measured: 90 steps, a third of what a run of the demo has.
+# Of the run whose digests are measured: 90 steps; what digests take does not grow with them.
 COST_EPOCHS = 30
 FATES = ("noticed", "harmless", "silent", "traceback")
 T = TypeVar("T")
