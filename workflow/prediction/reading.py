@@ -17,10 +17,9 @@ from resformer.trained import Preparation
 from workflow.base.errors import DataError
 from workflow.data.decoding import decode_reduced, size_of
 from workflow.data.resize import resize_image
-from workflow.data.sources.folder import _pixels as read_picture
-from workflow.data.sources.retouch import stretch
 from workflow.data.sources.source import RawImage
 from workflow.prediction.inputs import InputImage
+from workflow.prediction.readers import read_picture, stretch
 
 Bytes = NDArray[np.uint8]
 # What SimpleITK and Pillow raise of files that they cannot read.

@@ -21,7 +21,6 @@ from workflow.base.files import read_csv
 from workflow.config.metrics import METRICS
 from workflow.config.sections import Evaluation
 from workflow.data.resize import resize_mask
-from workflow.data.sources.folder import _mask_values as read_values
 from workflow.metrics.boundary import boundary_distances
 from workflow.metrics.counts import pixel_counts
 from workflow.metrics.counts_file import classification_rows, segmentation_rows, write_counts_file
@@ -29,6 +28,7 @@ from workflow.metrics.intervals import Design, estimate
 from workflow.metrics.metrics import metrics, ratios
 from workflow.metrics.saved import read_counts
 from workflow.prediction.inputs import PICTURES, VOLUMES, InputImage, stem
+from workflow.prediction.readers import read_mask_values
 from workflow.prediction.writing import PredictedImage
 
 # From here on a grey value of a single lesion's mask is the lesion, as in the ISIC challenges.
@@ -140,7 +140,7 @@ class References:
     def _values(self, file: Path) -> NDArray[Any]:
         if file.suffix.lower() in PICTURES:
             try:
-                return read_values(file)[None]
+                return read_mask_values(file)[None]
             except DataError:
                 if file.suffix.lower() not in (".tif", ".tiff"):
                     raise
