@@ -54,7 +54,7 @@ class ComparedNumber:
 
 
 @dataclass(frozen=True)
-class PresetComparison:
+class ResultsComparison:
     """Two results beside each other.
 
     Attributes:
@@ -78,7 +78,7 @@ class PresetComparison:
         return sum(number.outcome == outcome for number in self.numbers)
 
 
-def compare(first: ComparedSide, second: ComparedSide) -> PresetComparison:
+def compare(first: ComparedSide, second: ComparedSide) -> ResultsComparison:
     """Compare two results.
 
     Both are scored by the rules of the first (`evaluation`), whatever the second's are.
@@ -103,7 +103,7 @@ def compare(first: ComparedSide, second: ComparedSide) -> PresetComparison:
         for run in side.runs
         if run not in other.runs
     ]
-    return PresetComparison(
+    return ResultsComparison(
         names,
         _corrected(numbers, chosen),
         alone,

@@ -6,7 +6,7 @@ from typing import Any
 
 from workflow.base.files import csv_text
 from workflow.base.templating import environment
-from workflow.comparison.compare import ComparedNumber, PresetComparison
+from workflow.comparison.compare import ComparedNumber, ResultsComparison
 from workflow.config.metrics import METRICS, with_unit
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -18,7 +18,7 @@ COLUMNS = (
 SHOWN_SETTINGS = 20
 
 
-def as_text(comparison: PresetComparison) -> str:
+def as_text(comparison: ResultsComparison) -> str:
     """What the command prints: what differs first, then the rest in one line."""
     first, second = comparison.names
     lines = [f"{second} less {first}: {summary(comparison)}", ""]
@@ -41,7 +41,7 @@ def as_text(comparison: PresetComparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary(comparison: PresetComparison) -> str:
+def summary(comparison: ResultsComparison) -> str:
     """How many numbers differ, in a sentence."""
     level = f"{100 * (1 - comparison.level):g} %"
     return (
@@ -85,12 +85,12 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def as_csv(comparison: PresetComparison) -> str:
+def as_csv(comparison: ResultsComparison) -> str:
     """A line for each number."""
     return csv_text(COLUMNS, _records(comparison))
 
 
-def _records(comparison: PresetComparison) -> Iterator[dict[str, Any]]:
+def _records(comparison: ResultsComparison) -> Iterator[dict[str, Any]]:
     for number in comparison.numbers:
         found = number.difference
         yield {
@@ -109,7 +109,7 @@ def _records(comparison: PresetComparison) -> Iterator[dict[str, Any]]:
         }
 
 
-def as_page(comparison: PresetComparison) -> str:
+def as_page(comparison: ResultsComparison) -> str:
     """A page with all of it, which loads nothing from elsewhere."""
     return (
         environment(TEMPLATES)

@@ -19,7 +19,7 @@ from workflow.data.decoding import decode_reduced, size_of
 from workflow.data.reading.levels import grey_levels, stored_pixels
 from workflow.data.reading.pictures import PHOTOGRAPHS, found_instead
 from workflow.data.resize import resize_image
-from workflow.data.sources.retouch import stretch
+from workflow.data.sources.intensities import stretch
 from workflow.data.sources.source import RawImage
 from workflow.prediction.inputs import InputImage
 
