@@ -121,7 +121,9 @@ onstart:
         try:
             record_json(Path(CONFIG_FILE), RAW)
         except OSError as error:
-            raise WorkflowError(f"{CONFIG_FILE}: cannot be written ({error}).") from None
+            raise WorkflowError(
+                f"{CONFIG_FILE}: cannot be written ({error})."
+            ) from None
         if not OTHER_SOFTWARE:  # the server would run jobs with this interpreter
             launch.start_server()
     if ABOUT_RUNS & {job.rule.name for job in workflow.dag.needrun_jobs()}:

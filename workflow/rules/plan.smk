@@ -9,10 +9,10 @@ localrules:
 rule plan:
     log:
         f"{LOGS}/plan.log",
-    conda:
-        ENVIRONMENT
     # What it says, it says the next time too.
     retries: 0
+    conda:
+        ENVIRONMENT
     params:
         config=ASKED_FILE,
         gpus=lambda wildcards: dict(workflow.global_resources.unwrapped_items()).get(

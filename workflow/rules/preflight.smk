@@ -9,12 +9,12 @@ localrules:
 rule preflight:
     log:
         f"{LOGS}/preflight.log",
+    # What it says, it says the next time too.
+    retries: 0
     conda:
         ENVIRONMENT
     container:
         None
-    # What it says, it says the next time too.
-    retries: 0
     params:
         config=ASKED_FILE,
     shell:
