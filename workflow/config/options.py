@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 
 from workflow.config.errors import unknown
 from workflow.config.model import Config
@@ -81,7 +80,7 @@ def _settled(where: str, options: dict[str, Any], taken: dict[str, Any]) -> Iter
             yield f"{where}: {unknown(option, taken)}"
             continue
         try:
-            settled = to_jsonable_python(_checked(value, taken[option]))
+            settled = TypeAdapter(Any).dump_python(_checked(value, taken[option]), mode="json")
         except ValidationError as error:
             # Of a union each branch has its own problem; the first is that of the type meant.
             yield f"{where}.{option}: found {value!r}; {error.errors()[0]['msg']}"
