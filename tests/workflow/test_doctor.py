@@ -27,7 +27,7 @@ def test_it_tells_versions_device_and_that_nothing_has_run(
     assert [line for line in said.splitlines() if line.startswith("###")] == [
         "### Versions", "### Device", "### Presets",
     ]  # fmt: skip
-    for part in ("torch 2", "snakemake 9", "commit unknown", "uv.lock: not here", "processors"):
+    for part in ("torch 2", "snakemake 9", "commit ", "uv.lock: not here", "processors"):
         assert part in said
     assert "- nothing has run yet" in said
     assert str(at) not in said

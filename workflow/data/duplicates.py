@@ -233,7 +233,9 @@ def _near(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
     side = SMALL // _BLOCKS
     blocks = rows.reshape(-1, _BLOCKS, side, _BLOCKS, side).astype(np.float64)
-    shadows = blocks.mean(axis=(2, 4)).reshape(len(rows), -1) * side  # along unit vectors
+    shadows = (
+        blocks.mean(axis=(2, 4)).reshape(len(rows), _BLOCKS * _BLOCKS) * side
+    )  # along unit vectors
     tree, reach = KDTree(shadows), CLOSE * SMALL * (1 + 1e-6)
     for start in range(0, len(rows), _ROWS):
         found = tree.query_ball_point(shadows[start : start + _ROWS], reach, return_sorted=True)

@@ -8,11 +8,18 @@ groups hold, groups are exchanged until it has some, as far as that is possible.
 
 import hashlib
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from workflow.base.errors import DataError
+
+# Of more groups than these the first sharing is even enough, and swaps would take long.
+FEW_GROUPS = 400
+MOST_SWAPS = 400
+# What is less than this of all there is does not count.
+LEAST_GAIN = 1e-9
 
 
 def amounts_of(inventory: pd.DataFrame, lesions: list[str], labels: list[str]) -> pd.DataFrame:
@@ -109,7 +116,11 @@ def _shared_out(amounts: pd.DataFrame, sizes: np.ndarray, seats: list[int]) -> l
         for i in sorted(next_, key=lambda i: (-weight[i], -most[i], rank[i])):
             sharing.place(i, column)
             waiting.remove(i)
-    sharing.exchange(sorted(range(len(names)), key=rank.__getitem__))
+    order = sorted(range(len(names)), key=rank.__getitem__)
+    sharing.exchange(order)
+    if len(names) <= FEW_GROUPS:
+        of_labels = [str(name).startswith(("with ", "without ")) for name in amounts.columns]
+        sharing.even_out(np.array(of_labels, bool), np.array(order))
     return [sorted(names[i] for i in np.flatnonzero(sharing.part == k)) for k in range(len(seats))]
 
 
@@ -191,6 +202,47 @@ class _Sharing:
             counts[j] -= difference
             self._move(giver, k)
             self._move(taker, j)
+
+    def even_out(self, firm: np.ndarray, order: np.ndarray) -> None:
+        """Swap groups of one size while that brings two parts nearer to what they should hold.
+
+        No part loses all it has of something, and columns that are `firm` do not get less even.
+
+        Args:
+            firm: bool `[columns]`.
+            order: of the groups, by which ties are decided.
+        """
+        parts = range(len(self._seats))
+        pairs = [(j, k) for j in parts for k in parts if j < k]
+        for _ in range(MOST_SWAPS):
+            swaps = (self._best_swap(j, k, firm, order) for j, k in pairs)
+            best = max(swaps, key=itemgetter(0), default=None)
+            if best is None or best[0] <= LEAST_GAIN:
+                return
+            _, one, other = best
+            j, k = int(self.part[one]), int(self.part[other])
+            self._move(one, k)
+            self._move(other, j)
+
+    def _best_swap(
+        self, j: int, k: int, firm: np.ndarray, order: np.ndarray
+    ) -> tuple[float, int, int]:
+        """How much nearer the best swap between two parts brings them, and the two groups."""
+        ones, others = (order[self.part[order] == part] for part in (j, k))
+        if not len(ones) or not len(others):
+            return 0.0, -1, -1
+        moved = self._shares[ones][:, None] - self._shares[others][None]
+        held_j, held_k = self._held[j] - moved, self._held[k] + moved
+        off_j, off_k = self._held[j] - self._wanted[j], self._held[k] - self._wanted[k]
+        gain = np.square(off_j) - np.square(held_j - self._wanted[j])
+        gain = gain + np.square(off_k) - np.square(held_k - self._wanted[k])
+        allowed = self._sizes[ones][:, None] == self._sizes[others][None]
+        allowed &= (gain[..., firm] >= -LEAST_GAIN).all(axis=-1)
+        for before, after in ((self._held[j], held_j), (self._held[k], held_k)):
+            allowed &= ((before <= LEAST_GAIN) | (after > LEAST_GAIN)).all(axis=-1)
+        total = np.round(np.where(allowed, gain.sum(axis=-1), 0.0), 12)
+        place = np.unravel_index(int(total.argmax()), total.shape)
+        return float(total[place]), int(ones[place[0]]), int(others[place[1]])
 
     def _best_exchange(
         self,

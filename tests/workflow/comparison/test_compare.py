@@ -87,11 +87,12 @@ def design_of(side):
 
 
 def test_a_small_difference_is_not_called_one(tmp_path):
-    one = write_side(tmp_path / "a", seeds=(0,))
-    noisy = write_side(tmp_path / "b", seeds=(1,))
-    for seed in ("evaluation", "runs"):
-        folder = tmp_path / "b" / seed / "isic2017" / "unetpp"
-        (folder / "seed1").rename(folder / "seed0")
+    one = write_side(tmp_path / "a", seeds=(0, 1))
+    noisy = write_side(tmp_path / "b", seeds=(2, 3))
+    for part in ("evaluation", "runs"):
+        folder = tmp_path / "b" / part / "isic2017" / "unetpp"
+        (folder / "seed2").rename(folder / "seed0")
+        (folder / "seed3").rename(folder / "seed1")
     noisy = ComparedSide.read(tmp_path / "b")
     found = {number.metric: number for number in compare(one, noisy).numbers}
     assert found["dsc"].outcome == "not significantly different"

@@ -19,7 +19,7 @@ __all__ = ["chromium"]  # fixtures
 BREAKS = "</script></style></textarea></title>--><script>window.hit=1</script>"
 HANDLER = "\"'><img src=x onerror=window.hit=1 onload=window.hit=1><svg onload=window.hit=1>"
 EVIL = f"{BREAKS}{HANDLER}<a href=javascript:window.hit=1>{{{{7*7}}}}`${{window.hit=1}}`"
-PRESET = "<img src=x onerror=window.hit=1>"  # it names a folder, too
+PRESET = "hostile"  # a name; other text is refused there
 EVIL_LINE = EVIL + "\x1b[31m\x07"  # colour and a bell, as a log may hold
 LOADED = "() => window.hit === undefined && !document.querySelector('img[src=x], [onload]')"
 LINKS = "() => Array.from(document.links, a => a.protocol).filter(p => p !== 'file:')"

@@ -68,7 +68,7 @@ def test_a_file_without_masks_is_seen(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path):
     file = tmp_path / "masks.npz"
     file.write_bytes(b"no archive")
-    with pytest.raises(DataError, match=r"masks\.npz: cannot be read"):
+    with pytest.raises(DataError, match=r"masks\.npz: damaged \(cannot be read"):
         holds_masks(file)
     np.savez_compressed(file, masks=some_masks(8, seed=3))
     with pytest.raises(DataError, match=r"found masks uint8 \(8, .* \(9, 9, 13\)"):
