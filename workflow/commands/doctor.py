@@ -3,7 +3,7 @@
 Prints Markdown. Folders, user and host are left out, so that nothing private is pasted; read it
 over all the same.
 
-    resformer doctor | tee doctor.md
+    resformer doctor
 """
 
 import getpass
