@@ -195,9 +195,9 @@ def label_scores(model: nn.Module, images: DeviceImages, precision: torch.dtype)
 
 
 def least_size(method: str, size: int) -> int:
-    """This size, or the smallest that the method takes where that is larger."""
+    """This size, or the next multiple of 32, which all methods take, from the method's smallest."""
     sizes = read_yaml(ROOT / "config.yaml")["methods"][method]["sizes"]
-    return max(size, sizes["minimum"])
+    return max(size, -(-sizes["minimum"] // 32) * 32)
 
 
 # ---- files
