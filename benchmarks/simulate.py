@@ -247,23 +247,23 @@ def report(repeats: int, seed: int) -> str:
         (
             f"False positives at .05 (should be .04 to .06) and coverage of 95 % intervals (.93 to "
             f".97), {repeats} repeats:",
-            _table(["", "groups x seeds", "test", "by image", "by percentiles", "interval",
+            text_table(["", "groups x seeds", "test", "by image", "by percentiles", "interval",
                     "by percentiles", "outcome"], tests),
             "Share of true differences found, by their size in points, and the size called "
             "detectable with 80 %:",
-            _table(["", *(f"{shift:g}" for shift in SHIFTS), "detectable"], powers),
+            text_table(["", *(f"{shift:g}" for shift in SHIFTS), "detectable"], powers),
             f"Columns of 11 methods, {max(repeats // 10, 1)} of equal ones and as many of ones "
             "that differ with an SD of 4 points:",
-            _table(["", "equal: any told apart", "if tested against the best only",
+            text_table(["", "equal: any told apart", "if tested against the best only",
                     "differ: any told apart", "true best open", "all true places open",
                     "rank correlation held"], ranks),
         )
     )  # fmt: skip
 
 
-def _table(head: list[str], rows: list[list[Any]]) -> str:
+def text_table(head: list[str], rows: list[list[Any]]) -> str:
     """A table for reading."""
-    cells = ([f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows)
+    cells = ([f"{c:.3f}" if isinstance(c, float) else f"{c}" for c in row] for row in rows)
     return "\n".join(aligned([head, *cells]))
 
 

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bounded_scores import Bounded, MeasuredTwice, designs, laboratories
+from benchmarks.simulate import text_table
 from benchmarks.verdict_families import family_tables
-from workflow.base.columns import aligned
 from workflow.metrics.against import doubt_of_both
 from workflow.metrics.intervals import BOUNDS, Design, interval, t_quantile
 from workflow.metrics.ratios import Ratios
@@ -201,20 +201,20 @@ def report(repeats: int, seed: int, mends: Sequence[str]) -> str:
     parts = [
         f"Values: how often each word is said, {repeats} repeats of each row; before: margin "
         f"{BEFORE.margin:g}; after, with {shown}: margin {margin:g}.",
-        _table(["", "truths apart", "before: reproduced", "within noise", "differs",
+        text_table(["", "truths apart", "before: reproduced", "within noise", "differs",
                 after[0], *VALUES[1:]], _value_rows(repeats, seed, mends)),
         "Claims of a gain: how often each word is said, by the gain in truth and the one that "
         f"is stated (both measured with noise); margin {DESIGN.gain_margin:g}.",
-        _table(["", "true gain", "stated, about", "before: holds", after[1], *CLAIMS[1:]],
+        text_table(["", "true gain", "stated, about", "before: holds", after[1], *CLAIMS[1:]],
                _claim_rows(repeats, seed, mends)),
         f"Rankings, {isic.name}: how often an order survives or is reversed, {columns} columns.",
-        _table(["", "printed order", "before", "after"], _ranking_rows(columns, seed, mends)),
+        text_table(["", "printed order", "before", "after"], _ranking_rows(columns, seed, mends)),
         "Coverage of the 95 % interval of a mean: symmetric, and on the logit scale.",
-        _table(["", "symmetric", "logit"],
+        text_table(["", "symmetric", "logit"],
                [[one.name, *coverage(one, repeats, seed)] for one in designs() if one.seeds > 1]),
     ]  # fmt: skip
     for title, head, rows in family_tables(repeats, seed):
-        parts += [title, _table(head, rows)]
+        parts += [title, text_table(head, rows)]
     return "\n\n".join(parts)
 
 
@@ -253,12 +253,6 @@ def _ranking_rows(columns: int, seed: int, mends: Sequence[str]) -> list[list[An
             order = "the true one, with noise" if related else "nothing to do with the true one"
             rows.append([f"{methods} methods", order, old, new])
     return rows
-
-
-def _table(head: list[str], rows: list[list[Any]]) -> str:
-    """A table for reading."""
-    cells = ([f"{c:.3f}" if isinstance(c, float) else f"{c}" for c in row] for row in rows)
-    return "\n".join(aligned([head, *cells]))
 
 
 def run(arguments: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ back (`has_run`). Without one, it is the preset that config.yaml names.
 
 import json
 import os
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from workflow.base.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:  # a command's --help needs no configuration
+    from workflow.config.cells import Run
     from workflow.config.model import Config
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,49 @@ def add_preset(parser: ArgumentParser, *, ahead: bool) -> None:
         metavar="PRESET",
         help=f"{name}, or what a run wrote down: results/NAME or results/NAME/config.json; "
         "default: the preset that config.yaml names",
+    )
+
+
+def add_runs(parser: ArgumentParser) -> None:
+    """Give a command the choice of runs: of a data set, of a method, of a seed."""
+    parser.add_argument("--dataset", metavar="NAME", help="default: every data set")
+    parser.add_argument("--method", metavar="NAME", help="default: every method")
+    parser.add_argument("--seed", type=whole(0), metavar="N", help="default: every seed")
+
+
+def chosen_runs(config: "Config", options: Namespace) -> "list[tuple[Run, int]]":
+    """The runs that are meant, with their seeds.
+
+    Raises:
+        UsageError: there is no such data set or method.
+    """
+    from workflow.config.cells import runs
+    from workflow.config.errors import unknown
+
+    for key, name, known in (
+        ("--dataset", options.dataset, config.datasets),
+        ("--method", options.method, config.methods),
+    ):
+        if name is not None and name not in known:
+            raise UsageError(f"{key}: {unknown(name, known)}")
+    return [
+        (run, seed)
+        for run in runs(config)
+        for seed in config.seeds
+        if options.dataset in (None, run.dataset)
+        and options.method in (None, run.method)
+        and options.seed in (None, seed)
+    ]
+
+
+def add_seeds(parser: ArgumentParser) -> None:
+    """Give a command the choice of seeds of one run."""
+    parser.add_argument(
+        "--seed",
+        type=whole(0),
+        action="append",
+        metavar="N",
+        help="a seed of the run, several by giving it again; default: all of them",
     )
 
 

@@ -10,16 +10,14 @@ steps lies beside them, for chrome://tracing or ui.perfetto.dev.
 import sys
 from argparse import ArgumentParser, Namespace
 
-from workflow.base.errors import ConfigError, UsageError
-from workflow.commands.arguments import add_preset, has_run, whole
+from workflow.base.errors import ConfigError
+from workflow.commands.arguments import add_preset, add_runs, chosen_runs, has_run
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
     add_preset(parser, ahead=False)
-    parser.add_argument("--dataset", metavar="NAME", help="default: every data set")
-    parser.add_argument("--method", metavar="NAME", help="default: every method")
-    parser.add_argument("--seed", type=whole(0), metavar="N", help="default: every seed")
+    add_runs(parser)
     parser.add_argument("--operators", action="store_true", help="print torch's operators too")
 
 
@@ -31,25 +29,10 @@ def run(options: Namespace) -> None:
         ConfigError: no run of those that are meant was profiled.
     """
     from workflow.config import paths
-    from workflow.config.cells import runs
-    from workflow.config.errors import unknown
     from workflow.training.phases import as_text, read_phases
 
     config = has_run(options.preset)
-    for key, name, known in (
-        ("--dataset", options.dataset, config.datasets),
-        ("--method", options.method, config.methods),
-    ):
-        if name is not None and name not in known:
-            raise UsageError(f"{key}: {unknown(name, known)}")
-    folders = [
-        paths.profile(config, dataset, method, seed)
-        for dataset, method in runs(config)
-        for seed in config.seeds
-        if options.dataset in (None, dataset)
-        and options.method in (None, method)
-        and options.seed in (None, seed)
-    ]
+    folders = [paths.profile(config, *run, seed) for run, seed in chosen_runs(config, options)]
     profiled = [folder for folder in folders if (folder / "phases.csv").is_file()]
     if not profiled:
         raise ConfigError(

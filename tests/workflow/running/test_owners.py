@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,14 +19,6 @@ RESULTS = Path("results/paper")
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def other():
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def owner_of(process: int, **changes) -> Owner:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 import types
 
@@ -12,8 +13,6 @@ from workflow.config.errors import describe
 from workflow.config.training import Training
 from workflow.training.loggers.epochs import EpochLoggers
 from workflow.training.progress import Epoch
-
-WITH_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 
 
 def epoch(number, loss=0.5):
@@ -99,13 +98,16 @@ def test_other_names_are_refused_with_the_key(names):
     assert "log" in describe(found.value, Training, "config.yaml")
 
 
-@pytest.mark.skipif(WITH_TENSORBOARD, reason="the extra `tensorboard` is installed")
-def test_without_the_extra_it_says_what_to_install(tmp_path):
+def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"resformer-reproduction\[tensorboard\]"):
         loggers(["tensorboard"], tmp_path, [], [])
 
 
-@pytest.mark.skipif(not WITH_TENSORBOARD, reason="the extra `tensorboard` is not installed")
+@pytest.mark.skipif(
+    not (importlib.util.find_spec("tensorboard") or os.environ.get("RESFORMER_TEST_EVERYTHING")),
+    reason="the extra `tensorboard` is not installed",
+)
 def test_tensorboard_reads_back_what_was_logged_also_after_an_interruption(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from workflow.commands.arguments import add_preset, has_run, whole
+from workflow.commands.arguments import add_preset, add_runs, chosen_runs, has_run
 
 FORMATS = (".png", ".pdf", ".svg")
 COLUMNS = ("train_loss", "val_loss", "val_ji", "val_dsc", "learning_rate", "seconds")
@@ -19,9 +19,7 @@ COLUMNS = ("train_loss", "val_loss", "val_ji", "val_dsc", "learning_rate", "seco
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command."""
     add_preset(parser, ahead=False)
-    parser.add_argument("--dataset", metavar="NAME", help="default: every data set")
-    parser.add_argument("--method", metavar="NAME", help="default: every method")
-    parser.add_argument("--seed", type=whole(0), metavar="N", help="default: every seed")
+    add_runs(parser)
     parser.add_argument(
         "--value",
         action="append",
@@ -43,28 +41,15 @@ def run(options: Namespace) -> None:
     import shutil
 
     from workflow.base.errors import ConfigError, UsageError
-    from workflow.config.cells import runs
-    from workflow.config.errors import unknown
     from workflow.status.curves import as_chart, draw_curves, read_run_curves
 
     config = has_run(options.preset)
-    for key, name, known in (
-        ("--dataset", options.dataset, config.datasets),
-        ("--method", options.method, config.methods),
-    ):
-        if name is not None and name not in known:
-            raise UsageError(f"{key}: {unknown(name, known)}")
+    chosen = chosen_runs(config, options)
     if options.out is not None and options.out.suffix not in FORMATS:
         raise UsageError(f"--out: found {options.out}; expected {', '.join(FORMATS)}")
     columns = options.value or ["train_loss", "val_loss"]
     found = [
-        curves
-        for one in runs(config)
-        for seed in config.seeds
-        if options.dataset in (None, one.dataset)
-        and options.method in (None, one.method)
-        and options.seed in (None, seed)
-        and (curves := read_run_curves(config, one, seed)) is not None
+        curves for one, seed in chosen if (curves := read_run_curves(config, one, seed)) is not None
     ]
     if not found:
         raise ConfigError(

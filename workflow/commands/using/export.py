@@ -14,7 +14,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from workflow.commands.arguments import whole
+from workflow.commands.arguments import add_seeds
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,13 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="*", metavar="RUN FILE", help="the trained run, then the file to write"
     )
-    parser.add_argument(
-        "--seed",
-        type=whole(0),
-        action="append",
-        metavar="N",
-        help="a seed of the run, several by giving it again; default: all of them",
-    )
+    add_seeds(parser)
     parser.add_argument(
         "--onnx",
         action="store_true",

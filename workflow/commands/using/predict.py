@@ -17,7 +17,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from workflow.commands.arguments import whole
+from workflow.commands.arguments import add_seeds, whole
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,13 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the folder to write to; has to be given"
     )
-    parser.add_argument(
-        "--seed",
-        type=whole(0),
-        action="append",
-        metavar="N",
-        help="a seed of the run, several by giving it again; default: all of them",
-    )
+    add_seeds(parser)
     parser.add_argument(
         "--flips",
         action="store_true",
